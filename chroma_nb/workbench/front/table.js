@@ -8,8 +8,10 @@ import { extent, firstRow, missing, reveal, topOf, widths } from "./scroll.js";
 import { QUESTION } from "./store.js";
 
 const HEAD = 30, ROW = 28, WRAPPED = 70, TICK = 34;
-// Rows asked for beyond those in view, rows kept, milliseconds from the last movement of the scroll bar to a request.
-const BEYOND = 40, KEPT = 4000, PAUSE = 40;
+// Rows asked for beyond those in view, rows kept; milliseconds from the last movement of the scroll bar to a request, and
+// in which rows of the question before look as ever. They fade all at once: a transition of each cell would be a layer of
+// the browser each, and keep the new rows waiting.
+const BEYOND = 40, KEPT = 4000, PAUSE = 40, LATE = 150;
 const NARROWEST = 40, KEY_STEP = 16;
 
 export function table(host, bench) {
@@ -17,7 +19,7 @@ export function table(host, bench) {
   const rows = new Map();              // place -> {id, at: key -> place in cells, cells, selected, fresh}
   let columns = [], keys = [], width = [], left = [], epoch = 0, total = 0;
   let current = [0, 1];                // row (-1: the head), column (0: the tick)
-  let anchor = 0, timer = 0, frame = 0, asked = "", leave = null;
+  let anchor = 0, timer = 0, frame = 0, fading = 0, coming = null, leave = null;
 
   // --- Elements ---
   const status = make("span", { class: "cw-where" });
@@ -270,7 +272,7 @@ export function table(host, bench) {
     status.textContent = state.counts === null ? "Reading…" : total ? `${(first + 1).toLocaleString("en-US")}–${last.toLocaleString("en-US")} of ${total.toLocaleString("en-US")}` : "No records";
     grid.setAttribute("aria-rowcount", total + 1);
     grid.setAttribute("aria-busy", String(holes));
-    if (holes) askSoon();
+    if (holes) askSoon(); else clearTimeout(timer);
     follow();
   }
   function fill(row, one, i) {
@@ -302,21 +304,21 @@ export function table(host, bench) {
     clearTimeout(timer);
     timer = setTimeout(ask, PAUSE);
   }
-  async function ask() {
+  function ask() {
     const see = at(), first = Math.max(0, Math.floor(firstRow(see, grid.scrollTop)));
     const range = missing(first, Math.min(total, first + see.seen + 2), total, there, BEYOND);
-    if (!range) return;
-    const [from, to] = range, name = `${epoch} ${from} ${to} ${keys.join("\u0000")}`;
-    if (name === asked) return;        // it is on its way
-    asked = name;
-    const mine = epoch, wanted = [...keys];
+    const onItsWay = coming && range && coming.from <= range[0] && coming.to >= range[1] && keys.every((key) => coming.wanted.includes(key));
+    if (range && !onItsWay) request(...range);
+  }
+  async function request(from, to) {
+    const mine = epoch, wanted = [...keys], now = coming = { from, to, wanted };
     try {
       const said = await bench.request("rows", { from, count: to - from, keys: wanted });
       if (said && mine === epoch) take(said, wanted, mine);
     } catch (error) {
       bench.say(error.message, true);
     } finally {
-      if (asked === name) asked = "";
+      if (coming === now) coming = null;
     }
   }
   function take(said, wanted, mine) {
@@ -327,13 +329,20 @@ export function table(host, bench) {
       if (i < said.from - KEPT / 4 || i > said.from + said.ids.length + KEPT / 4) rows.delete(i);
     }
     if (said.columns.length !== store.get()._known.length) bench.set({ _known: said.columns });
-    else paintSoon();
+    else paint();                      // at once: a busy browser may keep the next frame waiting
   }
   function forget(fromTop) {
     epoch++;
-    asked = "";
-    if (fromTop) { grid.scrollTop = 0; current = [current[0] < 0 ? -1 : 0, current[1]]; anchor = 0; }
-    askSoon();
+    coming = null;
+    clearTimeout(fading);
+    grid.classList.remove("cw-late");
+    fading = setTimeout(() => grid.classList.add("cw-late"), LATE);
+    if (fromTop) {
+      grid.scrollTop = 0;
+      current = [current[0] < 0 ? -1 : 0, current[1]];
+      anchor = 0;
+      request(0, at().seen + 2 + BEYOND); // its first rows, together with their number, which nobody knows yet
+    } else askSoon();
     paintSoon();
   }
 
@@ -497,8 +506,8 @@ export function table(host, bench) {
         for (const i of rows.keys()) if (i >= total) rows.delete(i);
         current = [Math.min(current[0], Math.max(0, total - 1)), current[1]];
       }
-      if (QUESTION.some((name) => changed.has(name))) forget(!changed.has("_renewed"));
       if (has("columns", "_known", "wrap", "order", "search")) layout();
+      if (QUESTION.some((name) => changed.has(name))) forget(!changed.has("_renewed"));
       else if (has("counts", "record")) paintSoon();
       if (has("_selected")) selection();
     },
@@ -506,6 +515,7 @@ export function table(host, bench) {
     destroy() {
       watch.disconnect();
       clearTimeout(timer);
+      clearTimeout(fading);
       cancelAnimationFrame(frame);
       leave?.();
     },
