@@ -3,7 +3,7 @@
 import { copyText, make } from "./dom.js";
 import { pythonText } from "./format.js";
 import { PARTS } from "./parts.js";
-import { makeStore, QUESTION, SAVED } from "./store.js";
+import { makeStore, SAVED } from "./store.js";
 
 // Pixels of width above which parts stand side by side (the style sheet has the same number); milliseconds in which a
 // kernel says that it is there, and without a change after which what is seen is what is saved.
@@ -107,6 +107,7 @@ export function render({ model, el }) {
     message.hidden = !text;
     root.classList.toggle("cw-dead", gone);
   }
+  // How many records there are; of a new question the table's rows say it.
   async function count() {
     try {
       const found = await store.request("count");
@@ -120,7 +121,7 @@ export function render({ model, el }) {
     if (has("view", "folded", "tab", "drawer", "height", "record", "_twins")) drawLayout();
     if (has("_about", "counts", "where", "where_document", "_given")) drawBar();
     if (has("message", "waiting", "gone")) drawMessage();
-    if (QUESTION.some((key) => key !== "order" && changed.has(key))) count();
+    if (has("_renewed")) count();
     if (has(...SAVED)) settle();
     for (const { part } of Object.values(made)) part?.update(changed);
   }

@@ -17,7 +17,7 @@ const NARROWEST = 40, KEY_STEP = 16;
 export function table(host, bench) {
   const { store } = bench;
   const rows = new Map();              // place -> {id, at: key -> place in cells, cells, selected, fresh}
-  let columns = [], keys = [], width = [], left = [], epoch = 0, total = 0;
+  let columns = [], keys = [], width = [], left = [], wide = 0, epoch = 0, total = 0;
   let current = [0, 1];                // row (-1: the head), column (0: the tick)
   let anchor = 0, timer = 0, frame = 0, fading = 0, coming = null, leave = null;
 
@@ -46,11 +46,12 @@ export function table(host, bench) {
     const chosen = [...(state.search ? HITS : []), ...all].map((one) => ({ ...known.get(one.key), ...one, name: one.name ?? nameOf(one.key), pinned: one.pinned ?? one.key === "#id" }));
     columns = [...chosen.filter((one) => one.pinned), ...chosen.filter((one) => !one.pinned)];
     keys = columns.map((one) => one.key);
-    width = widths(columns, grid.clientWidth - TICK);
+    wide = grid.clientWidth;
+    width = widths(columns, wide - TICK);
     let x = TICK;
     left = columns.map((one, k) => { const from = x; x += width[k]; return one.pinned ? from : null; });
     // Columns that stand still must leave room for the others.
-    if (columns.reduce((sum, one, k) => sum + (one.pinned ? width[k] : 0), TICK) > grid.clientWidth * 0.6) left = left.map(() => null);
+    if (columns.reduce((sum, one, k) => sum + (one.pinned ? width[k] : 0), TICK) > wide * 0.6) left = left.map(() => null);
     grid.style.setProperty("--cw-row", `${tall()}px`);
     grid.classList.toggle("cw-wrapped", state.wrap);
     wrapButton.setAttribute("aria-pressed", String(state.wrap));
@@ -324,12 +325,22 @@ export function table(host, bench) {
   function take(said, wanted, mine) {
     const where = new Map(wanted.map((key, j) => [key, j]));
     said.ids.forEach((id, j) => rows.set(said.from + j, { id, cells: said.rows[j], at: where, selected: said.selected[j], epoch: mine }));
+    if (JSON.stringify(said.counts) !== JSON.stringify(store.get().counts)) { store.set({ counts: said.counts }); reckon(); }
     for (const i of rows.keys()) {     // memory stays flat
       if (rows.size <= KEPT) break;
       if (i < said.from - KEPT / 4 || i > said.from + said.ids.length + KEPT / 4) rows.delete(i);
     }
     if (said.columns.length !== store.get()._known.length) bench.set({ _known: said.columns });
     else paint();                      // at once: a busy browser may keep the next frame waiting
+  }
+  // How many rows there are by now; whether these are others than before.
+  function reckon() {
+    const before = total;
+    total = store.get().counts?.shown ?? 0;
+    if (total === before) return false;
+    for (const i of rows.keys()) if (i >= total) rows.delete(i);
+    current = [Math.min(current[0], Math.max(0, total - 1)), current[1]];
+    return true;
   }
   function forget(fromTop) {
     epoch++;
@@ -492,7 +503,7 @@ export function table(host, bench) {
     const cell = event.target.closest(".cw-c");
     if (cell && !cell.classList.contains("cw-tick")) cell.title = cell.scrollWidth > cell.clientWidth || cell.scrollHeight > cell.clientHeight ? cell.textContent.slice(0, 1000) : "";
   });
-  const watch = new ResizeObserver(() => { layout(); });
+  const watch = new ResizeObserver(() => { if (grid.clientWidth === wide) paint(); else layout(); });
   watch.observe(grid);
   total = store.get().counts?.shown ?? 0;
   layout();
@@ -501,14 +512,10 @@ export function table(host, bench) {
   return {
     update(changed) {
       const has = (...names) => names.some((name) => changed.has(name));
-      if (has("counts")) {
-        total = store.get().counts?.shown ?? 0;
-        for (const i of rows.keys()) if (i >= total) rows.delete(i);
-        current = [Math.min(current[0], Math.max(0, total - 1)), current[1]];
-      }
+      const resized = has("counts") && reckon();
       if (has("columns", "_known", "wrap", "order", "search")) layout();
       if (QUESTION.some((name) => changed.has(name))) forget(!changed.has("_renewed"));
-      else if (has("counts", "record")) paintSoon();
+      else if (resized || has("record") || (has("counts") && !total)) paintSoon();
       if (has("_selected")) selection();
     },
     focus: () => focus(),
