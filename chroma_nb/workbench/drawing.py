@@ -66,7 +66,7 @@ def drawing(
     parts = [
         *_faint(points, np.logical_and(visible, ~passes)),
         *_points(found, points, _thinned(passes)),
-        *_names(projection, seen, hits),
+        *_names(projection, seen, points, hits),
     ]
     entries = [*_legend(found, "" if name == "label" else name)]
     for number, star in enumerate(stars):
@@ -134,12 +134,11 @@ def _hits(points: Float64, rows: Sequence[int], ranks: dict[int, int]) -> Iterat
 
 
 # --- Words ----------------------------------------------------------------------------------------------
-def _names(projection: Map, seen: layout.View, hits: Sequence[int]) -> Iterator[str]:
+def _names(projection: Map, seen: layout.View, points: Float64, hits: Sequence[int]) -> Iterator[str]:
     """The names of the regions and of their parts, where they cover no points."""
     wanted = layout.names(projection.labels, seen)
     if not wanted:
         return
-    points = seen.pixels(projection.coordinates)
     discs = [(x - 12, y - 12, x + 12, y + 12) for x, y in points[list(hits)].tolist()]
     written = layout.write(wanted, points, seen, discs)
     lines = "".join(f"M{_at(np.array(one.name.at))}L{_at(np.array(one.line))}" for one in written if one.line)
