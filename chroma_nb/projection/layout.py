@@ -44,19 +44,25 @@ Box: TypeAlias = tuple[float, float, float, float]
 Boxes: TypeAlias = Float64
 
 
+def columns_of(coordinates: Matrix | Float64) -> Float64:
+    """The places that are numbers, of shape (2, n), across and up: numpy looks through rows several times faster."""
+    spots = np.ascontiguousarray(coordinates[:, :2].T, np.float64)
+    finite = np.isfinite(spots)
+    return spots if finite.all() else spots[:, finite[0] & finite[1]]
+
+
 def home(coordinates: Matrix | Float64) -> Box:
     """The view of all points of shape (n, 2 or more), but for a few that lie far out.
 
     >>> home(np.array([[0, 0], [4, 2]], np.float32))
     (0.0, 0.0, 4.0, 2.0)
     """
-    spots = coordinates[:, :2].astype(np.float64)
-    known = spots[np.isfinite(spots).all(axis=1)]
-    if not len(known):
+    known = columns_of(coordinates)
+    if not known.shape[1]:
         return 0.0, 0.0, 1.0, 1.0
-    box = np.array([known.min(axis=0), known.max(axis=0)])
-    if len(known) >= 100:
-        most = np.quantile(known, [_OUTSIDE, 1 - _OUTSIDE], axis=0)
+    box = np.array([known.min(axis=1), known.max(axis=1)])
+    if known.shape[1] >= 100:
+        most = np.quantile(known, [_OUTSIDE, 1 - _OUTSIDE], axis=1)
         if np.prod(box[1] - box[0]) > _LARGER * np.prod((most[1] - most[0]) * 1.1):
             box = most
     left, bottom, right, top = box.ravel().tolist()

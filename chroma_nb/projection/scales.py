@@ -36,6 +36,8 @@ _RAMP: Final = ("#4a2f9e", "#3f55b4", "#3377b0", "#2f95a3", "#43b08d", "#7cc574"
 STEPS: Final = 64
 #: Whole numbers, or texts with a number in them, of as few kinds are ordered values.
 _FEW: Final = 12
+#: Values that are looked at before all are.
+_SOME: Final = 1_000
 #: A scale is divided evenly where the middle half of the values takes at least this share of it.
 _EVEN: Final = 0.2
 _BOOLEANS: Final = {True: "true", False: "false"}
@@ -138,12 +140,14 @@ def of_given(values: Sequence[object], key: str = "") -> Scale:
     >>> of_given(np.array([0.5, 1.5])).kind, of_given(["2024-05-01", "2024-06-01"]).kind
     ('numbers', 'dates')
     """
-    plain = [_given(value) for value in values]
+    plain = list(values) if set(map(type, values)) <= _PLAIN else [_given(value) for value in values]
     different = {value for value in plain if value is not None and not isinstance(value, list)}
     return scale(plain, dates.stored_as(key, different) if different else None)
 
 
 #: pandas' empty cells and what numpy masks, by the names of their types: pandas is not loaded for this.
+#: Types whose values are as metadata have them.
+_PLAIN: Final = frozenset({str, int, bool, NoneType})
 _EMPTY: Final = ("NAType", "NaTType", "MaskedConstant")
 
 
@@ -203,10 +207,15 @@ def scale(
             return _numbers(np.where(np.isfinite(numbers), numbers, np.nan))
     if not kinds <= {str, bool, int, float}:
         return _items(values, order)
-    # Each different value is looked at once; its type is part of it.
-    pairs = list(zip(map(type, values), values, strict=True))
-    often = Counter(pairs)
-    keys = {pair: None if _missing(pair[1]) else _key(pair[1]) for pair in often}
+    # Each different value is looked at once; its type is part of it, where there are several.
+    if len(kinds) == 1:
+        pairs: Sequence[Any] = values
+        often = Counter(pairs)
+        keys = {value: None if _missing(value) else _key(value) for value in often}
+    else:
+        pairs = list(zip(map(type, values), values, strict=True))
+        often = Counter(pairs)
+        keys = {pair: None if _missing(pair[1]) else _key(pair[1]) for pair in often}
     counts: Counter[_Key] = Counter()
     for pair, key in keys.items():
         if key is not None:
@@ -249,8 +258,6 @@ def _as_numbers(values: Sequence[Any]) -> Float64:
 
 # --- Categories ---
 _Key: TypeAlias = tuple[str, Any]
-#: A value behind its type.
-_Pair: TypeAlias = tuple[type, Any]
 
 
 def _key(value: object) -> _Key:
@@ -264,13 +271,16 @@ def _key(value: object) -> _Key:
 
 def _listed(
     kind: Literal["categories", "ordered", "booleans"],
-    pairs: Sequence[_Pair],
-    keys: dict[_Pair, _Key | None],
+    pairs: Sequence[Any],
+    keys: dict[Any, _Key | None],
     shown: Sequence[_Key],
     counts: Counter[_Key],
     palette: Sequence[str],
 ) -> Scale:
-    """These values in their order with a colour each, the others with one together."""
+    """These values in their order with a colour each, the others with one together.
+
+    ``pairs`` are the values of the records, and ``keys`` has each of them; of several types they stand behind theirs.
+    """
     other = len(shown) + 1
     code = {key: number for number, key in enumerate(shown, 1)}
     by_pair = {pair: 0 if key is None else code.get(key, other) for pair, key in keys.items()}
@@ -354,6 +364,8 @@ def _plain(key: _Key) -> str:
 
 def _few_whole(numbers: Float64) -> bool:
     """Whether these are few whole numbers: stars, levels, clusters."""
+    if len(np.unique(numbers[:_SOME])) > _FEW + 1:  # one may be NaN, and to sort all of many takes its time
+        return False
     found = np.unique(numbers[~np.isnan(numbers)])
     return len(found) <= _FEW and bool(np.all(found == np.floor(found)))
 
@@ -547,8 +559,8 @@ def _times(values: Sequence[object], moments: Moments) -> Float64 | None:
         if factor is not None:
             times = np.array([np.nan if _missing(value) else value for value in values], float) * factor
         else:
-            known = {value: _seconds(str(value)) for value in set(values) if not _missing(value)}
-            times = np.array([known.get(value, np.nan) for value in values], float)
+            known = {value: np.nan if _missing(value) else _seconds(str(value)) for value in set(values)}
+            times = np.fromiter(map(known.__getitem__, values), np.float64, len(values))
     except (ValueError, TypeError, OverflowError):
         return None
     moments_ = times[~np.isnan(times)]

@@ -41,19 +41,23 @@ def drawing(
     color: By = "label",
     stars: Sequence[Star] = (),
     *,
+    scale: scales.Scale | None = None,
     passing: Mask | None = None,
     hits: Sequence[int] = (),
     box: layout.Box | None = None,
 ) -> Html:
     """The picture of a map: points by colour, names of the regions, queries with lines to their hits, a legend.
 
-    ``passing`` says which records pass the filters: the others are faint. ``hits`` are rows that are numbered in their
-    order; ``box`` is what of the map is looked at, None for all of it.
+    ``scale`` is that of the key ``color``, where it is known already. ``passing`` says which records pass the filters:
+    the others are faint. ``hits`` are rows that are numbered in their order; ``box`` is what of the map is looked at,
+    None for all of it.
     """
     if not len(projection.ids):
         return ""
-    values, name = figures.column(projection, color)
-    found = None if values is None else scales.of_given(values, name)
+    found, name = scale, str(color)
+    if found is None:
+        values, name = figures.column(projection, color)
+        found = None if values is None else scales.of_given(values, name)
     seen = layout.view(layout.home(_all(projection, stars)) if box is None else box, _WIDTH, _HEIGHT, _EDGE)
     points = seen.pixels(projection.coordinates)
     inside = (points >= 0) & (points <= np.array([_WIDTH, _HEIGHT]))
@@ -62,7 +66,7 @@ def drawing(
     parts = [
         *_faint(points, np.logical_and(visible, ~passes)),
         *_points(found, points, _thinned(passes)),
-        *_names(projection, seen, hits),
+        *_names(projection, seen, points, hits),
     ]
     entries = [*_legend(found, "" if name == "label" else name)]
     for number, star in enumerate(stars):
@@ -107,7 +111,7 @@ def _points(found: scales.Scale | None, points: Float64, drawn: Mask) -> Iterato
     paths = []
     for group in [everything] if found is None else scales.groups(found):
         shape = _CIRCLE if group.known else _RING
-        path = "".join(f"M{_at(points[row])}{shape}" for row in group.rows if drawn[row])
+        path = "".join(f"M{_at(points[row])}{shape}" for row in group.rows[drawn[group.rows]])
         if path:
             paths.append(_mark_of(group, path))
     yield f'<g fill-opacity=".75" stroke-opacity=".75">{"".join(paths)}</g>'
@@ -130,12 +134,11 @@ def _hits(points: Float64, rows: Sequence[int], ranks: dict[int, int]) -> Iterat
 
 
 # --- Words ----------------------------------------------------------------------------------------------
-def _names(projection: Map, seen: layout.View, hits: Sequence[int]) -> Iterator[str]:
+def _names(projection: Map, seen: layout.View, points: Float64, hits: Sequence[int]) -> Iterator[str]:
     """The names of the regions and of their parts, where they cover no points."""
     wanted = layout.names(projection.labels, seen)
     if not wanted:
         return
-    points = seen.pixels(projection.coordinates)
     discs = [(x - 12, y - 12, x + 12, y + 12) for x, y in points[list(hits)].tolist()]
     written = layout.write(wanted, points, seen, discs)
     lines = "".join(f"M{_at(np.array(one.name.at))}L{_at(np.array(one.line))}" for one in written if one.line)

@@ -5,6 +5,7 @@ A row is the place of a record on the map; ``version`` says of which map. Rows a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -95,11 +96,8 @@ def select(seen: Seen, asked: Json) -> Json:
 
 def colour(seen: Seen, asked: Json) -> Json:
     """The colours by ``key``: ``codes``, a byte a row, and what each means. ``first``: values that have their own."""
-    drawn, key, first = seen.points.now(), str(asked["key"]), list(asked.get("first") or ())
-    found = drawn.scales.get(key) if not first else None
-    if found is None:
-        found = scales.scale(drawn.values(key), _moments(seen, key), first, _order(drawn, key))
-        drawn.scales[key] = found
+    drawn, key = seen.points.now(), str(asked["key"])
+    found = scale(seen, drawn, key, list(asked.get("first") or ()))
     short = scales.shortened([entry.text for entry in found.entries], _LETTERS_OF_VALUE)
     return {
         "version": drawn.version,
@@ -116,6 +114,15 @@ def colour(seen: Seen, asked: Json) -> Json:
         "missing": found.missing,
         "others": found.others,
     }
+
+
+def scale(seen: Seen, drawn: Drawn, key: str, first: Sequence[object] = ()) -> scales.Scale:
+    """The scale by a key, made once; ``first`` are values that have a colour of their own from now on."""
+    found = drawn.scales.get(key) if not first else None
+    if found is None:
+        found = scales.scale(drawn.values(key), _moments(seen, key), first, _order(drawn, key))
+        drawn.scales[key] = found
+    return found
 
 
 def _order(drawn: Drawn, key: str) -> list[object]:

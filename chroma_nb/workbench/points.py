@@ -15,7 +15,7 @@ import numpy as np
 
 from chroma_nb import _locks
 from chroma_nb.collection import Collection
-from chroma_nb.projection.layout import home
+from chroma_nb.projection.layout import columns_of, home
 from chroma_nb.projection.projection import Projection, Recipe
 from chroma_nb.projection.scales import Scale
 from chroma_nb.types import Int32, Json, Mask, Matrix, Where, WhereDocument
@@ -88,11 +88,10 @@ def placed(
     >>> places.tolist(), home, frame
     ([[0, 16384], [65535, 49151]], (0.0, 0.25, 1.0, 0.75), (0.0, -1.0, 4.0))
     """
-    spots = coordinates[:, :2].astype(np.float64)
-    known = spots[np.isfinite(spots).all(axis=1)]
-    if not len(known):
-        return np.full((len(spots), 2), SIDE // 2, np.uint16), (0.0, 0.0, 1.0, 1.0), (0.0, 0.0, 1.0)
-    low, high = known.min(axis=0), known.max(axis=0)
+    spots = columns_of(coordinates)
+    if not spots.shape[1]:
+        return np.full((len(coordinates), 2), SIDE // 2, np.uint16), (0.0, 0.0, 1.0, 1.0), (0.0, 0.0, 1.0)
+    low, high = spots.min(axis=1), spots.max(axis=1)
     span = float((high - low).max()) or 1.0
     corner = (low + high - span) / 2
     frame = (float(corner[0]), float(corner[1]), span)
@@ -110,8 +109,8 @@ def _within(frame: Frame, coordinates: Matrix) -> np.ndarray[tuple[int, int], np
 
 def _holds(frame: Frame, coordinates: Matrix) -> bool:
     """Whether all points lie in a square."""
-    *corner, span = frame
-    shares = (coordinates[:, :2].astype(np.float64) - corner) / span
+    left, bottom, span = frame
+    shares = (coordinates[:, :2].astype(np.float64) - [left, bottom]) / span
     return bool(len(shares)) and bool(((shares > -1e-6) & (shares < 1 + 1e-6)).all())
 
 
@@ -143,6 +142,8 @@ class Points:
         self._drawn: Drawn | None = None
         #: Those of the one that is drawn.
         self._coordinates: Matrix | None = None
+        #: The metadata keys of a map's records, and which map that is.
+        self._keys: tuple[Projection, set[str]] | None = None
         #: The map that came of the one that is drawn, with its places.
         self._renewed: Projection | None = None
 
@@ -185,8 +186,12 @@ class Points:
     @property
     def metadata_keys(self) -> set[str]:
         """The metadata keys of the records on the map; none before it is made."""
-        metadatas = self._projection.metadatas if self._projection is not None else ()
-        return {key for metadata in metadatas for key in metadata or ()}
+        projection, known = self._projection, self._keys
+        if projection is None:
+            return set()
+        if known is None or known[0] is not projection:
+            known = self._keys = projection, set().union(*filter(None, projection.metadatas))
+        return known[1]
 
     def making(self) -> Json | None:
         """How far the better map is: ``stage`` in a word and ``share`` from 0 to 1; None where none is being made."""
@@ -217,5 +222,5 @@ class Points:
         """Give back what it holds; asked again, it is made again, in the way it was asked for."""
         with self._lock:
             self.stop()
-            self._projection, self._drawn = self._kept, None
+            self._projection, self._drawn, self._keys = self._kept, None, None
             self._renewed, self._coordinates = None, None

@@ -51,7 +51,8 @@ def rows(seen: Seen, asked: Json) -> Json:
     """Rows ``from`` a place on, ``count`` of them: ids, cells by ``keys``, and which of them are selected.
 
     A record that was deleted since the ids were listed has None for its cells. ``columns`` are all columns that are
-    known by now: a row may have a key that no other had.
+    known by now: a row may have a key that no other had. ``counts`` say how many records there are, so that a new
+    question is one request.
     """
     start, many, keys = int(asked["from"]), min(int(asked["count"]), MOST_ROWS), list(map(str, asked["keys"]))
     found = {record.id: record for record in seen.source.records(seen.question, start, many).rows()}
@@ -63,6 +64,7 @@ def rows(seen: Seen, asked: Json) -> Json:
         "rows": [_row(found[one], keys, hits) if one in found else None for one in ids],
         "selected": [one in seen.selection for one in ids],
         "columns": seen.columns(),
+        "counts": count(seen, asked),
     }
 
 

@@ -22,6 +22,7 @@ from chroma_nb.projection.projection import Projection
 from chroma_nb.tables.kinds import ids_among
 from chroma_nb.types import Json, MetadataValue, Where, WhereDocument
 from chroma_nb.workbench import assets, edits, export, state, temporary, twin
+from chroma_nb.workbench import map as map_
 from chroma_nb.workbench.changes import Changes
 from chroma_nb.workbench.columns import REGION_KEY
 from chroma_nb.workbench.drawing import drawing
@@ -361,17 +362,18 @@ class Workbench(anywidget.AnyWidget):
 
     def _picture(self, box: Box | None) -> Html:
         """The map as it is seen: its colours, what passes the filters, the hits of a search."""
-        question, found = self._seen.question, self.projection
+        question, drawn = self._seen.question, self._seen.points.now()
         by = self.colour if self.colour in self._seen.points.metadata_keys else "label"
+        scale = map_.scale(self._seen, drawn, by) if by != "label" else None
         listing = self._seen.listing
         passing = None
         if listing.shown != listing.total:
-            passing = self._seen.points.now().mask(self._seen.source.ids(question, 0, listing.shown))
+            passing = drawn.mask(self._seen.source.ids(question, 0, listing.shown))
         hits: list[int] = []
         if question.search is not None:
             first = self._seen.source.ids(replace(question, order=None), 0, _NUMBERED)
-            hits = self._seen.points.now().rows(first).tolist()
-        return drawing(found, by, self._stars(), passing=passing, hits=hits, box=box)
+            hits = drawn.rows(first).tolist()
+        return drawing(drawn.projection, by, self._stars(), scale=scale, passing=passing, hits=hits, box=box)
 
     def _renew_twins(self, box: Box | None) -> None:
         """What is saved is what is seen now."""

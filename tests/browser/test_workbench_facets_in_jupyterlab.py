@@ -160,3 +160,21 @@ def test_facets_are_a_tab_where_there_is_little_room_and_keep_what_is_chosen(not
     facet(lab, "tags").locator(".cw-on").wait_for()
     lab.grid.wait_for(state="hidden")
     lab.shot("facets-800")
+
+
+def test_in_a_narrow_workbench_the_button_says_whether_the_drawer_is_open(notebook):
+    lab = shown(notebook, width=1000)
+    button = lab.bench.locator(".cw-places").get_by_role("button", name="Facets")
+    for is_open in ("false", "true", "false"):
+        assert button.get_attribute("aria-pressed") == is_open
+        assert facet(lab, "team").is_visible() == (is_open == "true")
+        button.click()
+    lab.evaluate('setattr(b, "folded", ["facets"])')  # where parts stand side by side, it is folded away
+    lab.bench.locator(".cw-part-facets.cw-drawer").wait_for()
+    assert facet(lab, "team").is_visible()
+    lab.page.set_viewport_size({"width": 1500, "height": 800})
+    lab.bench.locator(".cw-places button[aria-pressed=false]", has_text="Facets").wait_for()
+    facet(lab, "team").wait_for(state="hidden")
+    button.click()
+    facet(lab, "team").wait_for()
+    assert button.get_attribute("aria-pressed") == "true"

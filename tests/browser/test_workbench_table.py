@@ -222,3 +222,21 @@ def test_the_table_is_accessible(notebook, theme):
     found = axe.Axe().run(lab.page, context=".cw").response["violations"]
     lab.light()
     assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found] == []
+
+
+def test_a_filter_asks_once_for_its_rows_and_when_it_is_taken_away_too(notebook):
+    """Though the page does not know how many there are: after a filter that few pass it asks for more than these."""
+    lab = shown(notebook)
+    lab.evaluate('setattr(b, "heard", [])')
+    lab.evaluate(
+        "setattr(b._requests, 'hear', (lambda old: lambda asked: (b.heard.append(asked['kind']), old(asked))[1])"
+        "(b._requests.hear))"
+    )
+    lab.page.evaluate("() => document.querySelector('.cw').bench.store.set({ where: { weight: 5.0 } })")
+    lab.bench.get_by_text("11 of 1,000 records", exact=True).wait_for()
+    settled(lab)
+    lab.page.evaluate("() => document.querySelector('.cw').bench.store.set({ where: null })")
+    lab.bench.get_by_text("1,000 records", exact=True).wait_for()
+    settled(lab)
+    cell(lab, 10, 1).get_by_text("bird-0000010").wait_for()
+    assert lab.evaluate('b.heard.count("rows")') == "2"

@@ -102,6 +102,17 @@ def test_the_map_is_saved_as_it_was_looked_at(birds, show, saved):
     assert "data:image" not in saved[name]
 
 
+def test_the_map_is_saved_in_the_colours_that_were_chosen_on_it(birds, show, saved):
+    """Every value of them has one colour there: the scale of the page's map is that of the picture."""
+    workbench, page = show(birds, view="map", colour="kind")
+    workbench._ipython_display_()
+    (name,) = saved
+    colours = page.ask("map_colour", key="kind")["colours"]
+    used = set(re.findall('stroke="(#[0-9a-f]{6})" stroke-width="6"', drawing(saved[name])))
+    assert used
+    assert used <= set(colours)
+
+
 def test_text_of_the_collection_stays_text(client, show, saved):
     attack = "<img src=x onerror=alert(1)>"
     collection = client.create_collection("docs", embedding_function=None)

@@ -12,6 +12,7 @@ def test_a_page_of_rows_has_cells_by_column(birds, show):
     found = page.ask("rows", **{"from": 20, "count": 2, "keys": ["#id", "kind", "ringed", "no such"]})
     assert found["ids"] == ["b020", "b021"]
     assert found["rows"] == [["b020", "swift", True, None], ["b021", "wren", False, None]]
+    assert found["counts"] == {"shown": 300, "total": 300, "note": ""}
 
 
 def test_the_filter_and_the_order_decide_which_rows_there_are(birds, show):

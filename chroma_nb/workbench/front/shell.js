@@ -3,11 +3,11 @@
 import { copyText, make } from "./dom.js";
 import { pythonText } from "./format.js";
 import { PARTS } from "./parts.js";
-import { makeStore, QUESTION, SAVED } from "./store.js";
+import { makeStore, SAVED } from "./store.js";
 
-// Pixels of width from which parts stand side by side (the style sheet has the same number); milliseconds in which a
+// Pixels of width above which parts stand side by side (the style sheet has the same number); milliseconds in which a
 // kernel says that it is there, and without a change after which what is seen is what is saved.
-const WIDE = 1100, ALIVE = 3000, SETTLED = 1500, GONE = "The kernel is gone. Run the cell again to go on.";
+const NARROW = 1099, ALIVE = 3000, SETTLED = 1500, GONE = "The kernel is gone. Run the cell again to go on.";
 
 export function render({ model, el }) {
   const store = makeStore(model);
@@ -48,12 +48,15 @@ export function render({ model, el }) {
     made[part] = { host, part: null, make: makePart };
   }
   const names = Object.keys(PARTS).filter((part) => PARTS[part].slot !== "bar");
+  let narrow = false;
+  const isDrawer = (part) => narrow && PARTS[part].slot === "left";
   function folded(part) {
-    const { needs } = PARTS[part];
-    return store.get().folded.includes(part) || Boolean(needs && store.get()[needs] === null);
+    const { needs } = PARTS[part], { folded: chosen, drawer } = store.get();
+    if (isDrawer(part)) return drawer !== part;
+    return chosen.includes(part) || Boolean(needs && store.get()[needs] === null);
   }
   function fold(part) {
-    if (root.clientWidth < WIDE && PARTS[part].slot === "left") return store.set({ drawer: store.get().drawer === part ? null : part });
+    if (isDrawer(part)) return store.set({ drawer: store.get().drawer === part ? null : part });
     const now = store.get().folded;
     store.set({ folded: now.includes(part) ? now.filter((one) => one !== part) : [...now, part] });
   }
@@ -104,6 +107,7 @@ export function render({ model, el }) {
     message.hidden = !text;
     root.classList.toggle("cw-dead", gone);
   }
+  // How many records there are; of a new question the table's rows say it.
   async function count() {
     try {
       const found = await store.request("count");
@@ -117,7 +121,7 @@ export function render({ model, el }) {
     if (has("view", "folded", "tab", "drawer", "height", "record", "_twins")) drawLayout();
     if (has("_about", "counts", "where", "where_document", "_given")) drawBar();
     if (has("message", "waiting", "gone")) drawMessage();
-    if (QUESTION.some((key) => key !== "order" && changed.has(key))) count();
+    if (has("_renewed")) count();
     if (has(...SAVED)) settle();
     for (const { part } of Object.values(made)) part?.update(changed);
   }
@@ -139,7 +143,14 @@ export function render({ model, el }) {
   // Keys that a part does not use are not JupyterLab's either while somebody types here.
   root.addEventListener("keydown", (event) => { if (event.key !== "Escape") event.stopPropagation(); });
 
+  const watch = new ResizeObserver(([{ contentRect: { width } }]) => {
+    if (!width || narrow === width <= NARROW) return;
+    narrow = !narrow;
+    drawLayout();
+  });
+
   el.append(root);
+  watch.observe(root);
   drawLayout();
   drawBar();
   drawMessage();
@@ -148,6 +159,7 @@ export function render({ model, el }) {
   root.bench = { store, request: store.request, parts: made };
   return () => {
     stop();
+    watch.disconnect();
     clearTimeout(fading);
     clearTimeout(asking);
     clearTimeout(settling);

@@ -8,16 +8,18 @@ import { extent, firstRow, missing, reveal, topOf, widths } from "./scroll.js";
 import { QUESTION } from "./store.js";
 
 const HEAD = 30, ROW = 28, WRAPPED = 70, TICK = 34;
-// Rows asked for beyond those in view, rows kept, milliseconds from the last movement of the scroll bar to a request.
-const BEYOND = 40, KEPT = 4000, PAUSE = 40;
+// Rows asked for beyond those in view, rows kept; milliseconds from the last movement of the scroll bar to a request, and
+// in which rows of the question before look as ever. They fade all at once: a transition of each cell would be a layer of
+// the browser each, and keep the new rows waiting.
+const BEYOND = 40, KEPT = 4000, PAUSE = 40, LATE = 150;
 const NARROWEST = 40, KEY_STEP = 16;
 
 export function table(host, bench) {
   const { store } = bench;
   const rows = new Map();              // place -> {id, at: key -> place in cells, cells, selected, fresh}
-  let columns = [], keys = [], width = [], left = [], epoch = 0, total = 0;
+  let columns = [], keys = [], width = [], left = [], wide = 0, epoch = 0, total = 0;
   let current = [0, 1];                // row (-1: the head), column (0: the tick)
-  let anchor = 0, timer = 0, frame = 0, asked = "", leave = null;
+  let anchor = 0, timer = 0, frame = 0, fading = 0, coming = null, leave = null;
 
   // --- Elements ---
   const status = make("span", { class: "cw-where" });
@@ -44,11 +46,12 @@ export function table(host, bench) {
     const chosen = [...(state.search ? HITS : []), ...all].map((one) => ({ ...known.get(one.key), ...one, name: one.name ?? nameOf(one.key), pinned: one.pinned ?? one.key === "#id" }));
     columns = [...chosen.filter((one) => one.pinned), ...chosen.filter((one) => !one.pinned)];
     keys = columns.map((one) => one.key);
-    width = widths(columns, grid.clientWidth - TICK);
+    wide = grid.clientWidth;
+    width = widths(columns, wide - TICK);
     let x = TICK;
     left = columns.map((one, k) => { const from = x; x += width[k]; return one.pinned ? from : null; });
     // Columns that stand still must leave room for the others.
-    if (columns.reduce((sum, one, k) => sum + (one.pinned ? width[k] : 0), TICK) > grid.clientWidth * 0.6) left = left.map(() => null);
+    if (columns.reduce((sum, one, k) => sum + (one.pinned ? width[k] : 0), TICK) > wide * 0.6) left = left.map(() => null);
     grid.style.setProperty("--cw-row", `${tall()}px`);
     grid.classList.toggle("cw-wrapped", state.wrap);
     wrapButton.setAttribute("aria-pressed", String(state.wrap));
@@ -270,7 +273,7 @@ export function table(host, bench) {
     status.textContent = state.counts === null ? "Reading…" : total ? `${(first + 1).toLocaleString("en-US")}–${last.toLocaleString("en-US")} of ${total.toLocaleString("en-US")}` : "No records";
     grid.setAttribute("aria-rowcount", total + 1);
     grid.setAttribute("aria-busy", String(holes));
-    if (holes) askSoon();
+    if (holes) askSoon(); else clearTimeout(timer);
     follow();
   }
   function fill(row, one, i) {
@@ -302,38 +305,55 @@ export function table(host, bench) {
     clearTimeout(timer);
     timer = setTimeout(ask, PAUSE);
   }
-  async function ask() {
+  function ask() {
     const see = at(), first = Math.max(0, Math.floor(firstRow(see, grid.scrollTop)));
     const range = missing(first, Math.min(total, first + see.seen + 2), total, there, BEYOND);
-    if (!range) return;
-    const [from, to] = range, name = `${epoch} ${from} ${to} ${keys.join("\u0000")}`;
-    if (name === asked) return;        // it is on its way
-    asked = name;
-    const mine = epoch, wanted = [...keys];
+    const onItsWay = coming && range && coming.from <= range[0] && coming.to >= range[1] && keys.every((key) => coming.wanted.includes(key));
+    if (range && !onItsWay) request(...range);
+  }
+  async function request(from, to) {
+    const mine = epoch, wanted = [...keys], now = coming = { from, to, wanted };
     try {
       const said = await bench.request("rows", { from, count: to - from, keys: wanted });
       if (said && mine === epoch) take(said, wanted, mine);
     } catch (error) {
       bench.say(error.message, true);
     } finally {
-      if (asked === name) asked = "";
+      if (coming === now) coming = null;
     }
   }
   function take(said, wanted, mine) {
     const where = new Map(wanted.map((key, j) => [key, j]));
     said.ids.forEach((id, j) => rows.set(said.from + j, { id, cells: said.rows[j], at: where, selected: said.selected[j], epoch: mine }));
+    if (JSON.stringify(said.counts) !== JSON.stringify(store.get().counts)) { store.set({ counts: said.counts }); reckon(); }
     for (const i of rows.keys()) {     // memory stays flat
       if (rows.size <= KEPT) break;
       if (i < said.from - KEPT / 4 || i > said.from + said.ids.length + KEPT / 4) rows.delete(i);
     }
     if (said.columns.length !== store.get()._known.length) bench.set({ _known: said.columns });
-    else paintSoon();
+    else paint();                      // at once: a busy browser may keep the next frame waiting
+  }
+  // How many rows there are by now; whether these are others than before.
+  function reckon() {
+    const before = total;
+    total = store.get().counts?.shown ?? 0;
+    if (total === before) return false;
+    for (const i of rows.keys()) if (i >= total) rows.delete(i);
+    current = [Math.min(current[0], Math.max(0, total - 1)), current[1]];
+    return true;
   }
   function forget(fromTop) {
     epoch++;
-    asked = "";
-    if (fromTop) { grid.scrollTop = 0; current = [current[0] < 0 ? -1 : 0, current[1]]; anchor = 0; }
-    askSoon();
+    coming = null;
+    clearTimeout(fading);
+    grid.classList.remove("cw-late");
+    fading = setTimeout(() => grid.classList.add("cw-late"), LATE);
+    if (fromTop) {
+      grid.scrollTop = 0;
+      current = [current[0] < 0 ? -1 : 0, current[1]];
+      anchor = 0;
+      request(0, at().seen + 2 + BEYOND); // its first rows, together with their number, which nobody knows yet
+    } else askSoon();
     paintSoon();
   }
 
@@ -483,7 +503,7 @@ export function table(host, bench) {
     const cell = event.target.closest(".cw-c");
     if (cell && !cell.classList.contains("cw-tick")) cell.title = cell.scrollWidth > cell.clientWidth || cell.scrollHeight > cell.clientHeight ? cell.textContent.slice(0, 1000) : "";
   });
-  const watch = new ResizeObserver(() => { layout(); });
+  const watch = new ResizeObserver(() => { if (grid.clientWidth === wide) paint(); else layout(); });
   watch.observe(grid);
   total = store.get().counts?.shown ?? 0;
   layout();
@@ -492,20 +512,17 @@ export function table(host, bench) {
   return {
     update(changed) {
       const has = (...names) => names.some((name) => changed.has(name));
-      if (has("counts")) {
-        total = store.get().counts?.shown ?? 0;
-        for (const i of rows.keys()) if (i >= total) rows.delete(i);
-        current = [Math.min(current[0], Math.max(0, total - 1)), current[1]];
-      }
-      if (QUESTION.some((name) => changed.has(name))) forget(!changed.has("_renewed"));
+      const resized = has("counts") && reckon();
       if (has("columns", "_known", "wrap", "order", "search")) layout();
-      else if (has("counts", "record")) paintSoon();
+      if (QUESTION.some((name) => changed.has(name))) forget(!changed.has("_renewed"));
+      else if (resized || has("record") || (has("counts") && !total)) paintSoon();
       if (has("_selected")) selection();
     },
     focus: () => focus(),
     destroy() {
       watch.disconnect();
       clearTimeout(timer);
+      clearTimeout(fading);
       cancelAnimationFrame(frame);
       leave?.();
     },
