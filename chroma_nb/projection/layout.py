@@ -33,6 +33,8 @@ _FAR: Final = (190, 110)
 _FEW: Final = 0.12
 #: A line that crosses another is worth as many pixels more.
 _CROSSING: Final = 90
+#: Orders in which names are tried, beside that of their importance.
+_ATTEMPTS: Final = 4
 #: A name for as many pixels squared at most.
 _ROOM: Final = 15_000
 #: Letters of a name that are shown.
@@ -168,11 +170,36 @@ def write(
     >>> one.name.text, abs(one.middle[1] - other.middle[1]) > 12 or abs(one.middle[0] - other.middle[0]) > 20
     ('sea', True)
     """
-    crowd = _crowd(points, seen)
-    boxes, lines = np.array(list(taken), np.float64).reshape(-1, 4), np.empty((0, 4))
-    named = np.empty((0, 4))
-    found: list[Written] = []
-    for name in wanted[: max(4, round(seen.width * seen.height / _ROOM))]:
+    crowd, boxes = _crowd(points, seen), np.array(list(taken), np.float64).reshape(-1, 4)
+    order = list(wanted[: max(4, round(seen.width * seen.height / _ROOM))])
+    best = _in_order(order, crowd, seen, boxes)
+    for _ in range(_ATTEMPTS):  # names whose lines cross others' choose first, if that is the better whole
+        tangled = {id(one.written.name) for one in best if one.tangled}
+        if not tangled:
+            break
+        order.sort(key=lambda name: id(name) not in tangled)
+        best = max(best, _in_order(order, crowd, seen, boxes), key=_worth)
+    return [one.written for one in best]
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A name at its place; what the place costs, in pixels; whether its line crosses one that was there before."""
+
+    written: Written
+    cost: float
+    tangled: bool
+
+
+def _worth(placed: Sequence[_Placed]) -> float:
+    return sum(_FAR[0] + _CROSSING - one.cost for one in placed)
+
+
+def _in_order(wanted: Sequence[Name], crowd: Float64, seen: View, boxes: Boxes) -> list[_Placed]:
+    """Each name at the best place that those before it have left."""
+    lines, named = np.empty((0, 4)), np.empty((0, 4))
+    found: list[_Placed] = []
+    for name in wanted:
         tried, far = _around(name)
         inside = (tried[:, :2] >= 3).all(axis=1) & (tried[:, 2:] <= [seen.width - 3, seen.height - 3]).all(axis=1)
         tried, far = tried[inside], far[inside]
@@ -180,7 +207,8 @@ def write(
             continue
         leads = _leads(name.at, tried)
         free = ~_meet(tried, np.vstack([boxes, named])) & ~_through(leads, named) & ~_through_any(lines, tried)
-        cost = far + _CROSSING * _cross(leads, lines)
+        tangled = np.asarray(_crossing(leads, lines).any(axis=1), np.bool_)
+        cost = far + _CROSSING * tangled
         full = _covered(crowd, tried)
         for few in (0.0, _FEW):
             fitting = np.flatnonzero(free & (full <= few))
@@ -193,7 +221,8 @@ def write(
         left, top, right, bottom = tried[best].tolist()
         end_x, end_y = leads[best, 2:].tolist()
         away = float(np.hypot(end_x - name.at[0], end_y - name.at[1])) > 8
-        found.append(Written(name, ((left + right) / 2, (top + bottom) / 2), (end_x, end_y) if away else None))
+        written = Written(name, ((left + right) / 2, (top + bottom) / 2), (end_x, end_y) if away else None)
+        found.append(_Placed(written, float(cost[best]), bool(tangled[best])))
     return found
 
 
@@ -232,11 +261,6 @@ def _side(p: Float64, q: Float64, r: Float64) -> Float64:
     """On which side of the line from p to q the point r lies."""
     x, y = q - p, r - p
     return np.asarray(np.sign(x[..., 0] * y[..., 1] - x[..., 1] * y[..., 0]), np.float64)
-
-
-def _cross(lines: Float64, others: Float64) -> Float64:
-    """1 for a line that crosses one of the others."""
-    return np.asarray(_crossing(lines, others).any(axis=1), np.float64)
 
 
 def _diagonals(boxes: Boxes) -> Float64:
