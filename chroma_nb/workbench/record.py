@@ -6,7 +6,6 @@ No widgets here. What changes it is ``edits.py``.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,10 +13,10 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from chroma_nb.collection import data_loader
-from chroma_nb.display.markup import Marks, exact, picture, stretches, words
+from chroma_nb.display.markup import picture, stretches
 from chroma_nb.records import FIELDS, Record
 from chroma_nb.types import Json, MetadataValue, SparseVector
-from chroma_nb.workbench import fields
+from chroma_nb.workbench import fields, marks
 from chroma_nb.workbench.changes import read_records, version
 from chroma_nb.workbench.columns import cell, column_of
 from chroma_nb.workbench.seen import Seen
@@ -47,7 +46,7 @@ def record(seen: Seen, asked: Json) -> Json:
         "id": found.id,
         "there": True,
         "version": version(found),
-        "document": None if shown is None else stretches(shown, _marks(seen, found.id)),
+        "document": None if shown is None else stretches(shown, marks.of_record(seen, found.id)),
         "letters": len(text or ""),
         "whole": shown == text,
         "uri": found.uri,
@@ -71,41 +70,6 @@ def _embedding(embedding: object) -> Json | None:
     vector = np.asarray(embedding, np.float64)
     first = [cell(float(value)) for value in vector[:_NUMBERS]]
     return {"first": first, "count": len(vector), "length": cell(float(np.linalg.norm(vector)))}
-
-
-# --- What is marked -------------------------------------------------------------------------------------------------
-def _marks(seen: Seen, id_: str) -> list[Marks]:
-    """What marks in a document why it is among the hits: what filters look for, the words that a search found."""
-    question = seen.question
-    of_filters = [_MARKS[operator](text) for operator, text in _conditions(question.where_document)]
-    found = seen.source.hits(question).found.get(id_)
-    if question.search is None or found is None or not found.words:
-        return of_filters
-    if question.search.case:
-        return [*of_filters, *map(exact, found.words)]
-    return [*of_filters, *filter(None, [words(found.words)])]
-
-
-def _conditions(where_document: object) -> Iterable[tuple[str, str]]:
-    """The conditions of a filter on documents that say what stands there; not those that say what does not."""
-    for operator, operand in (where_document if isinstance(where_document, Mapping) else {}).items():
-        if operator in ("$and", "$or"):
-            for one in operand:
-                yield from _conditions(one)
-        elif operator in _MARKS and isinstance(operand, str) and operand:
-            yield operator, operand
-
-
-def _pattern(text: str) -> Marks:
-    """A regular expression that only Chroma's engine understands marks nothing."""
-    try:
-        pattern = re.compile(text)
-    except re.error:
-        return lambda whole: ()
-    return lambda whole: (match.span() for match in pattern.finditer(whole))
-
-
-_MARKS: Final = {"$contains": exact, "$regex": _pattern}
 
 
 # --- What is near, and what stands beside it ------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from chroma_nb.query.conditions import DOCUMENT_KEY
 from chroma_nb.query.ordering import ID_KEY
 from chroma_nb.records import Record
 from chroma_nb.types import Json
+from chroma_nb.workbench import marks
 from chroma_nb.workbench.columns import URI_KEY, cell
 from chroma_nb.workbench.search import DISTANCE, RANK, WHY, Hits
 from chroma_nb.workbench.seen import Seen
@@ -61,15 +62,22 @@ def rows(seen: Seen, asked: Json) -> Json:
     return {
         "from": start,
         "ids": ids,
-        "rows": [_row(found[one], keys, hits) if one in found else None for one in ids],
+        "rows": [_row(seen, found[one], keys, hits) if one in found else None for one in ids],
         "selected": [one in seen.selection for one in ids],
         "columns": seen.columns(),
         "counts": count(seen, asked),
     }
 
 
-def _row(record: Record, keys: Sequence[str], hits: Hits) -> list[Any]:
-    return [hits.cell(record.id, key) if key in OF_A_SEARCH else cell(value(record, key)) for key in keys]
+def _row(seen: Seen, record: Record, keys: Sequence[str], hits: Hits) -> list[Any]:
+    return [hits.cell(record.id, key) if key in OF_A_SEARCH else _cell(seen, record, key) for key in keys]
+
+
+def _cell(seen: Seen, record: Record, key: str) -> Any:
+    """A value; of a document that was found by what it says, that part of it, marked."""
+    if key == DOCUMENT_KEY and record.document and (found := marks.of_record(seen, record.id)):
+        return marks.excerpt(record.document, found) or cell(record.document)
+    return cell(value(record, key))
 
 
 def cells(seen: Seen, asked: Json) -> Json:

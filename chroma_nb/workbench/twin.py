@@ -19,6 +19,7 @@ from chroma_nb.query.conditions import DOCUMENT_KEY
 from chroma_nb.query.ordering import ID_KEY
 from chroma_nb.records import Record
 from chroma_nb.types import Json
+from chroma_nb.workbench import marks
 from chroma_nb.workbench.columns import URI_KEY, Column
 from chroma_nb.workbench.points import Drawn
 from chroma_nb.workbench.search import RANK, WHY
@@ -67,7 +68,7 @@ def html(seen: Seen, name: str, columns: Sequence[Column], picture: Html = "") -
     found = [*seen.source.records(question, 0, ROWS).rows()]
     heads = [_NAMES.get(column.key, column.key) for column in shown]
     numbers = [head for head, column in zip(heads, shown, strict=True) if column.type in ("integer", "number")]
-    rows = [[_cell(record, column) for column in shown] for record in found]
+    rows = [[_cell(seen, record, column) for column in shown] for record in found]
     if question.search is not None:
         hits = seen.source.hits(question)
         heads, numbers = ["rank", *heads, "found by"], ["rank", *numbers]
@@ -81,13 +82,13 @@ def html(seen: Seen, name: str, columns: Sequence[Column], picture: Html = "") -
     return f'<div class="{name}">{picture}{block(table(caption, heads, rows, numbers), notes)}</div>'
 
 
-def _cell(record: Record, column: Column) -> Html:
+def _cell(seen: Seen, record: Record, column: Column) -> Html:
     fields = {ID_KEY: record.id, DOCUMENT_KEY: record.document, URI_KEY: record.uri}
     value = fields[column.key] if column.key in fields else (record.metadata or {}).get(column.key)
     if value is None:
         return _MISSING
     if column.key == DOCUMENT_KEY:
-        return document(str(value))
+        return document(str(value), marks.of_record(seen, record.id))
     if column.type in ("date", "epoch_s", "epoch_ms") and (text := shown_date(value, column.type)) is not None:
         return escape(text)
     if column.type == "number" and column.digits is not None and isinstance(value, float):

@@ -16,6 +16,8 @@ def test_words_are_searched_as_they_are_typed_and_the_reason_is_shown(notebook):
     settled(lab)
     cell(lab, 0, 1).get_by_text("1", exact=True).wait_for()
     lab.grid.get_by_text("crashes, near · words 1", exact=True).wait_for()
+    assert {text.lower() for text in lab.grid.locator("mark").all_inner_texts()} <= {"crashes", "near"}
+    assert lab.grid.locator("mark").count() > 2
     field.press("Enter")
     field.fill("")
     lab.bench.get_by_text("2,000 records", exact=True).wait_for()
@@ -23,6 +25,19 @@ def test_words_are_searched_as_they_are_typed_and_the_reason_is_shown(notebook):
     lab.bench.get_by_text("The first 1,000 found", exact=True).wait_for()
     assert lab.evaluate("b.search") == "{'text': 'crashes near', 'by': 'words', 'case': False}"
     lab.shot("search-1400-light")
+
+
+def test_a_search_that_python_ends_does_not_come_back_from_the_field(notebook):
+    lab = shown(notebook)
+    field = lab.bench.get_by_role("searchbox", name="Search")
+    field.press_sequentially("crashes", delay=20)
+    lab.bench.get_by_text("found", exact=False).first.wait_for()
+    lab.evaluate("setattr(b, 'search', None)")
+    lab.bench.get_by_text("2,000 records", exact=True).wait_for()
+    assert field.input_value() == ""
+    cell(lab, 0, 1).click()
+    settled(lab)
+    assert lab.evaluate("b.search") == "None"
 
 
 def test_more_like_this_shows_distances_that_are_fuller_the_nearer(notebook):

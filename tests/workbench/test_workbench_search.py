@@ -118,3 +118,32 @@ def test_a_search_that_fails_is_an_error_in_python_and_no_empty_table(client, sh
             asked()
     workbench.search = None
     assert workbench.ids() == ["a"]
+
+
+def marked(cell):
+    """The marked parts of a cell, and whether it begins in the middle of its text."""
+    return [part for part, is_marked in cell["parts"] if is_marked], cell["text"].startswith("…")
+
+
+def test_a_document_is_shown_from_shortly_before_what_was_found_in_it(birds, show):
+    long = "word " * 500 + "a kingfisher dives. " + "word " * 500
+    birds.update(ids=["b003"], documents=[long], embeddings=[[0.0] * len(birds.peek(1)["embeddings"][0])])
+    _, page = show(birds)
+    page.set(search={"text": "kingfishers", "by": "words"})
+    (found,) = rows(page, ["#document"])["rows"]
+    assert marked(found[0]) == (["kingfisher"], True)
+    assert found[0]["text"].startswith("…word word")
+    assert len(found[0]["text"]) <= 402
+    page.set(search=None, where_document={"$contains": "a king"})
+    assert marked(rows(page, ["#document"])["rows"][0][0]) == (["a king"], True)
+    page.set(where_document={"$not_contains": "a king"})
+    assert isinstance(rows(page, ["#document"], 1)["rows"][0][0], str)
+
+
+def test_the_beginning_stays_where_what_was_found_is_near_it(birds, show):
+    _, page = show(birds)
+    page.set(search={"text": "number", "by": "words", "case": True})
+    (found,) = rows(page, ["#document"], 1)["rows"]
+    assert marked(found[0]) == (["number"], False)
+    whole = page.ask("cells", ids=rows(page, count=1)["ids"], keys=["#document"])["rows"][0][0]
+    assert found[0]["text"] == whole

@@ -67,7 +67,8 @@ export function actions(host, bench) {
   let given = { key: "", field: { type: "text", text: "" } };
   function tagForm(failed, done) {
     const count = store.get()._selected, key = input({ value: given.key, oninput: () => { given.key = key.value; } });
-    const row = make("div");
+    // Enter in a text sends the form, as in every other field; with Shift it is a new line.
+    const row = make("div", { onkeydown: (event) => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.target.tagName === "TEXTAREA") { event.preventDefault(); event.target.form.requestSubmit(); } } });
     const draw = () => row.replaceChildren(make("div", { class: "cw-ed-line" }, make("span", { class: "cw-dim cw-name", text: "Value" }), typeChoice(given.field, "the value", (next) => { given.field = next; draw(); })),
       valueEditor(given.field, "Value", (next) => { given.field = next; }));
     draw();

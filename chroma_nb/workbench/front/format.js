@@ -47,7 +47,7 @@ export function moment(milliseconds) {
   return Number.isNaN(date.getTime()) ? String(milliseconds) : isoDate(date.toISOString());
 }
 
-// What a cell shows: {text, kind}. Kinds that are numbers stand at the end of their column.
+// What a cell shows: {text, kind}, and the `parts` of a text some of which is marked. Kinds that are numbers stand at the end of their column.
 export function show(value, column) {
   if (value === null || value === undefined) return { text: MISSING, kind: "missing" };
   if (typeof value === "number") {
@@ -57,6 +57,7 @@ export function show(value, column) {
   }
   if (typeof value === "boolean") return { text: value ? "true" : "false", kind: "boolean" };
   if (Array.isArray(value)) return { text: value.length ? value.map((one) => show(one, { type: "text" }).text).join(", ") : "[]", kind: "list" };
+  if (value.kind === "marked") return { text: oneLine(value.text), kind: "text", parts: value.parts.map(([part, marked]) => [oneLine(part), marked]) };
   if (typeof value === "object") return { text: visible(value.text), kind: value.kind === "sparse" ? "sparse" : "number" };
   if (column.type === "date") return { text: isoDate(value, column.clock), kind: "date" };
   return value === "" ? { text: '""', kind: "empty" } : { text: oneLine(value), kind: "text" };

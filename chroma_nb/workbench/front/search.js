@@ -15,7 +15,7 @@ const WAYS = [["both", "Both"], ["meaning", "Meaning"], ["words", "Words"]];
 
 export function search(host, bench) {
   const { store } = bench;
-  let timer = 0, by = "both", exact = false, kept = [], embeds = true;
+  let timer = 0, by = "both", exact = false, kept = [], embeds = true, seen = null;   // the last text that was searched for
 
   const field = make("input", { type: "search", class: "cw-input cw-search-field", placeholder: "Search", "aria-label": "Search", dir: "auto",
     oninput: () => { clearTimeout(timer); timer = setTimeout(go, TYPED); }, onchange: () => { go(); keep(); },
@@ -61,7 +61,8 @@ export function search(host, bench) {
     if (one?.text !== undefined) {
       ({ by, case: exact } = one);
       if (!same(now(), one)) field.value = one.text;
-    } else if (host.getRootNode().activeElement !== field || one?.like !== undefined) field.value = "";
+      seen = field.value;
+    } else if (host.getRootNode().activeElement !== field || one?.like !== undefined || field.value === seen) field.value = "";
     draw();
     tell();
   }

@@ -284,11 +284,13 @@ export function table(host, bench) {
       let cell = row.children[k + 1];
       if (!cell) { cell = make("div", { role: "gridcell", dir: "auto" }); row.append(cell); }
       const known = one?.cells && one.at.has(column.key), value = known ? one.cells[one.at.get(column.key)] : undefined;
-      const { text, kind } = known ? show(value, column) : { text: one && !one.cells ? (k ? "" : `${one.id}: deleted meanwhile`) : "", kind: "waits" };
+      const { text, kind, parts } = known ? show(value, column) : { text: one && !one.cells ? (k ? "" : `${one.id}: deleted meanwhile`) : "", kind: "waits" };
       const style = `cw-c cw-k-${kind}${column.key === "#id" ? " cw-id" : ""}`;
       if (cell.className !== style) cell.className = style;
       cell.style.setProperty("--cw-share", value?.share ?? 0);
-      if ((cell.firstChild?.data ?? "") !== text) cell.textContent = text;
+      const content = parts ? JSON.stringify(parts) : text;
+      if (cell.content !== content) cell.replaceChildren(...(parts ? parts.map(([part, marked]) => (marked ? make("mark", { text: part }) : part)) : [text]));
+      cell.content = content;
       cell.tabIndex = i === current[0] && k + 1 === current[1] ? 0 : -1;
       place(cell, k);
     });

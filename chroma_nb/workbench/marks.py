@@ -1,0 +1,75 @@
+"""Why a record was found, marked in its document: what filters look for, the words that a search found. No widgets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from chroma_nb.display.markup import Marks, exact, stretches, words
+from chroma_nb.types import Json
+from chroma_nb.workbench.columns import CELL_LETTERS, cell
+from chroma_nb.workbench.seen import Seen
+
+#: Letters of a document in which a cell looks for something marked, and those it shows before that at most.
+_LOOKED: Final = 20_000
+_BEFORE: Final = 32
+
+
+def of_record(seen: Seen, id_: str) -> list[Marks]:
+    """What marks in the document of this record why it is there."""
+    question = seen.question
+    of_filters = [_MARKS[operator](text) for operator, text in _conditions(question.where_document)]
+    found = seen.source.hits(question).found.get(id_)
+    if question.search is None or found is None or not found.words:
+        return of_filters
+    if question.search.case:
+        return [*of_filters, *map(exact, found.words)]
+    return [*of_filters, *filter(None, [words(found.words)])]
+
+
+def excerpt(text: str, marks: Iterable[Marks]) -> Json | None:
+    """A document for a cell, from shortly before the first mark on; None where nothing is marked.
+
+    Its ``parts`` are texts, each with whether it is marked; ``text`` is all of them.
+
+    >>> excerpt("A wren sings.", [exact("wren")])["parts"]
+    [['A ', False], ['wren', True], [' sings.', False]]
+    """
+    parts = [list(part) for part in stretches(text[:_LOOKED], list(marks))]
+    before, marked = next(((n, part) for n, part in enumerate(parts) if part[1]), (0, None))
+    if marked is None:
+        return None
+    parts = parts[max(0, before - 1) :]
+    if not parts[0][1] and len(parts[0][0]) > _BEFORE:
+        near = parts[0][0][-_BEFORE:]
+        parts[0][0] = "…" + near[near.find(" ") + 1 :]
+    shown, left = [], CELL_LETTERS
+    for part, is_marked in parts:
+        shown.append([cell(part, max(0, left)), is_marked])
+        left -= len(part)
+        if left <= 0:
+            break
+    return {"kind": "marked", "parts": shown, "text": "".join(part for part, _ in shown)}
+
+
+def _conditions(where_document: object) -> Iterable[tuple[str, str]]:
+    """The conditions of a filter on documents that say what stands there; not those that say what does not."""
+    for operator, operand in (where_document if isinstance(where_document, Mapping) else {}).items():
+        if operator in ("$and", "$or"):
+            for one in operand:
+                yield from _conditions(one)
+        elif operator in _MARKS and isinstance(operand, str) and operand:
+            yield operator, operand
+
+
+def _pattern(text: str) -> Marks:
+    """A regular expression that only Chroma's engine understands marks nothing."""
+    try:
+        pattern = re.compile(text)
+    except re.error:
+        return lambda whole: ()
+    return lambda whole: (match.span() for match in pattern.finditer(whole))
+
+
+_MARKS: Final = {"$contains": exact, "$regex": _pattern}
