@@ -15,7 +15,7 @@ from chroma_nb.types import Include, Where, WhereDocument
 
 
 class AsyncOverview(CollectionCommon[AsyncServer]):
-    """The side of a collection that tells what is in it."""
+    """The methods of a collection that summarise its contents."""
 
     @overload
     async def facets(

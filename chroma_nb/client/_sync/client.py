@@ -28,7 +28,7 @@ from chroma_nb.plain import plain
 from chroma_nb.schema import Schema, warn_of_other_settings
 from chroma_nb.types import CollectionMetadata, CollectionModel, Json, UserIdentity
 
-#: What embeds in a collection when nothing else is named.
+#: The embedding function of a collection if none is named.
 DEFAULT_EMBEDDING_FUNCTION: AnyEmbeddingFunction = DefaultEmbeddingFunction()
 
 
@@ -96,7 +96,7 @@ class Client(SharedSystemClient, ClientAPI):
         """
         return cls(tenant, database, system.settings)
 
-    # --- The place itself ---
+    # --- The database itself ---
 
     def heartbeat(self) -> int:
         """Return the current time of the backend, to check that it responds.

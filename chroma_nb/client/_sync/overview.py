@@ -17,7 +17,7 @@ from chroma_nb.types import Include, Where, WhereDocument
 
 
 class Overview(CollectionCommon[Server]):
-    """The side of a collection that tells what is in it."""
+    """The methods of a collection that summarise its contents."""
 
     @overload
     def facets(
