@@ -146,7 +146,7 @@ class Room:
 
 
 def _nothing(room: Room) -> None:
-    """The room there is."""
+    """The first attempt: use the free room."""
 
 
 #: The attempts, in order: how to make more room, and whether freed pages are returned in the same transaction,

@@ -49,7 +49,7 @@ class VectorStore(Protocol):
         """Copy the rows of ``source``, of the same kind, from ``first_slot`` up to ``end``, to the same slots."""
 
     def allocate(self, slots: int) -> None:
-        """Take the room of so many rows now, before any is written; raises InternalError when there is none."""
+        """Allocate the space of this many rows now, before any is written; raises InternalError if there is none."""
 
     def sync(self, *, names: bool = False) -> None:
         """Return when everything written survives a power cut; ``names``: also if another process created the file."""
@@ -176,7 +176,7 @@ class VectorFile:
             raise refusals.explained(error, self.path, cannot="write") from error
 
     def allocate(self, slots: int) -> None:
-        """Take the room of so many rows now, before any is written; raises InternalError when there is none."""
+        """Allocate the space of this many rows now, before any is written; raises InternalError if there is none."""
         if not slots or not hasattr(os, "posix_fallocate"):
             return
         try:
