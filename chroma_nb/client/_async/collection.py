@@ -466,7 +466,7 @@ class AsyncCollection(AsyncSearches, AsyncOverview, AsyncFrames, AsyncFiles):
         return await blocking.run(self._with_data, result, include) if "data" in include else result
 
     async def _get_as_stored(self, include: Include, **arguments: object) -> Columns:
-        """What ``get`` returns for these arguments, as columns for a table; "data" is not among what it includes."""
+        """The result of ``get``, as columns for a table; ``include`` does not contain "data"."""
         request = await blocking.run(asking.get, self._context, include=include, **arguments)
         return await self._client._backend.handle(requests.GetAsStored(request))
 
@@ -654,7 +654,7 @@ class AsyncCollection(AsyncSearches, AsyncOverview, AsyncFrames, AsyncFiles):
         return await self._client._backend.handle(request)
 
     async def get_attached_function(self, name: str) -> Any:
-        """Return what is known of an attached function.
+        """Return the description of an attached function.
 
         Parameters
         ----------

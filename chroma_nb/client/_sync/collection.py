@@ -468,7 +468,7 @@ class Collection(Searches, Overview, Frames, Files):
         return self._with_data(result, include) if "data" in include else result
 
     def _get_as_stored(self, include: Include, **arguments: object) -> Columns:
-        """What ``get`` returns for these arguments, as columns for a table; "data" is not among what it includes."""
+        """The result of ``get``, as columns for a table; ``include`` does not contain "data"."""
         request = asking.get(self._context, include=include, **arguments)
         return self._client._backend.handle(requests.GetAsStored(request))
 
@@ -656,7 +656,7 @@ class Collection(Searches, Overview, Frames, Files):
         return self._client._backend.handle(request)
 
     def get_attached_function(self, name: str) -> Any:
-        """Return what is known of an attached function.
+        """Return the description of an attached function.
 
         Parameters
         ----------
