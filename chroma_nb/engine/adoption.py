@@ -13,10 +13,10 @@ from chroma_nb.types import CollectionModel, Database, Json
 
 
 def adopt_database(engine: Engine, database: Database) -> None:
-    """Make ``database`` and its tenant where they are missing; it keeps its id."""
+    """Create ``database``, with its id, and its tenant if they do not exist."""
 
     def adopt(connection: Connection) -> None:
-        """Insert the tenant and the database, unless they are there."""
+        """Insert the tenant and the database, unless they exist."""
         _insert_tenant(connection, database["tenant"])
         connection.execute(
             "INSERT OR IGNORE INTO databases (id, name, tenant) VALUES (?, ?, ?)",
@@ -27,7 +27,7 @@ def adopt_database(engine: Engine, database: Database) -> None:
 
 
 def adopt_tenant(engine: Engine, name: str) -> None:
-    """Make the tenant where it is missing."""
+    """Create the tenant if it does not exist."""
     engine.transactions.write(lambda connection: _insert_tenant(connection, name))
 
 
@@ -36,9 +36,9 @@ def _insert_tenant(connection: Connection, name: str) -> None:
 
 
 def adopt_collection(engine: Engine, model: CollectionModel, *, ef_search_is_set: bool) -> CollectionModel:
-    """Make a collection as ``model`` describes it; its database must be there.
+    """Create a collection as ``model`` describes it; its database must exist.
 
-    A schema that is None or makes no sense is made from the configuration. Raises InternalError (also a
+    A schema that is None or invalid is built from the configuration. Raises InternalError (also a
     ValueError) when the name is taken.
     """
 

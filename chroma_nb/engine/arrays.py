@@ -10,11 +10,11 @@ from chroma_nb.types import Array, Float32, Float64, Ints, Mask
 
 __all__ = ["EMPTY", "Float32", "Float64", "Ints", "Mask", "Positions", "Rows", "Slots", "found_in"]
 
-#: Where records stand among those in memory, in get() order: see ``memory/collection.py``.
+#: The places of records among those in memory, in get() order: see ``memory/collection.py``.
 Rows: TypeAlias = Ints
-#: Where vectors lie in the vector file; a new one for every version of a vector.
+#: The places of vectors in the vector file; a new one for every version of a vector.
 Slots: TypeAlias = Ints
-#: Where records stand in the primary key; given once, never reused.
+#: The places of records in the primary key; assigned once, never reused.
 Positions: TypeAlias = Ints
 
 #: No rows, no slots, no positions.

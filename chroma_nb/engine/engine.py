@@ -58,13 +58,13 @@ class Engine(Reader):
     """
 
     def __init__(self, path: Path | None, *, durability: Durability = "power") -> None:
-        """Open the database in directory ``path``, which is there; None: a new one in memory.
+        """Open the database in directory ``path``, which exists; None: a new one in memory.
 
-        Raises InternalError when the directory is not ours or is damaged.
+        Raises InternalError when the directory is not one of chroma_nb, or is damaged.
         """
         read_only = path is not None and not directory.is_writable(path)
         mapped = path is None or not is_network_mount(path)
-        # A rollback journal that is synced less may leave the database itself damaged.
+        # If a rollback journal is synced less, the database itself may be damaged.
         commits: Durability = durability if mapped else "power"
         file = None if path is None else path / sqlite.FILE_NAME
         made = migrations.show_as_current if read_only else _nothing
@@ -110,7 +110,7 @@ class Engine(Reader):
             # Durable: vectors beside a database without tables mean that it was lost.
             connections.write(lambda connection: migrations.apply(connection, path), durable=True)
         transactions.has_pending = path is not None and connections.outside_transactions(pending.exist)
-        with contextlib.suppress(ChromaError, OSError):  # without room: reading goes on, the first write tries again
+        with contextlib.suppress(ChromaError, OSError):  # no disk space: reading works, the first write tries again
             transactions.restore_pending()
             self.maintenance.sweep_staged(connections.write)
         with contextlib.suppress(ChromaError, OSError):  # as above
@@ -125,7 +125,7 @@ class Engine(Reader):
         self.builder.written(row, memory)
 
     def close(self) -> None:
-        """Close the files and end the background thread; calls that come later are refused."""
+        """Close the files and end the background thread; later calls are refused."""
         self.transactions.closed = True
         try:
             self.builder.stop()
@@ -135,9 +135,9 @@ class Engine(Reader):
             self.transactions.memories.clear()
 
     def after_fork(self) -> list[Connection]:
-        """In a forked child: own connections and locks; no thread, no graph, nothing half-changed.
+        """In a forked child: new connections and locks; no thread, no HNSW index, nothing half-changed.
 
-        Returns the connections that were inherited, to be kept and never used.
+        Returns the inherited connections, which must be kept and never used.
         """
         self.transactions.stores.after_fork()
         self.transactions.memories = {}
@@ -184,10 +184,10 @@ class Engine(Reader):
         schema: Json | None,
         get_or_create: bool,
     ) -> CollectionModel:
-        """Make a collection; with ``get_or_create`` an existing one is returned as it is.
+        """Create a collection; with ``get_or_create`` an existing one is returned unchanged.
 
         Raises InternalError (also a ValueError) when the name is taken, InvalidArgumentError when
-        configuration, schema and metadata do not make sense together, or one of them cannot be stored.
+        configuration, schema and metadata contradict each other, or one of them cannot be stored.
         """
         name, metadata = check_collection_name(name), check_collection_metadata(metadata)
 
@@ -270,7 +270,7 @@ class Engine(Reader):
         self.transactions.write(modify)
 
     def fork(self, collection_id: UUID, new_name: str) -> CollectionModel:
-        """Copy a collection under another name, in its database; later changes of either are not seen by the other.
+        """Copy a collection under another name, in its database; later changes of one do not affect the other.
 
         Raises NotFoundError when there is none, InternalError (both also a ValueError) when the name is taken.
         """
@@ -280,7 +280,7 @@ class Engine(Reader):
         return row.model
 
     def fork_count(self, collection_id: UUID) -> int:
-        """How many forks were made of the collection that it and its forks come from, and of those; gone ones too."""
+        """How many forks were made of the original collection and of its forks; deleted forks count, too."""
         return self.transactions.read(partial(catalog.known_collection, ident=str(collection_id))).forks
 
     def indexing_status(self, collection_id: UUID) -> IndexingStatus:
@@ -299,7 +299,7 @@ class Engine(Reader):
         self.maintenance.discard(delete)
 
     def reset(self) -> None:
-        """Delete everything; the default tenant and database are there again."""
+        """Delete everything, and create the default tenant and database again."""
 
         def clear(connection: Connection) -> list[CollectionRow]:
             gone = catalog.all_collections(connection)
@@ -310,11 +310,11 @@ class Engine(Reader):
         self.maintenance.discard(clear)
 
     def settings_of(self, collection_id: UUID) -> Json:
-        """What we keep about a collection in addition to Chroma's fields."""
+        """Our settings of a collection, in addition to Chroma's fields."""
         return self.transactions.read(partial(catalog.collection_by_id, ident=str(collection_id))).settings
 
     def update_settings(self, collection_id: UUID, settings: Json) -> None:
-        """Lay ``settings`` over what we keep about a collection."""
+        """Update our settings of a collection with ``settings``."""
 
         def update(connection: Connection) -> None:
             row = catalog.collection_by_id(connection, str(collection_id))
@@ -325,17 +325,17 @@ class Engine(Reader):
     # --- records ---------------------------------------------------------------------------------------------
 
     def add(self, collection_id: UUID, given: Records) -> None:
-        """Add records; ids that exist are left as they are."""
+        """Add records; ids that exist are ignored."""
         given = check_records(given, updating=False)
         self.transactions.write_collection(collection_id, lambda writing: writing.add(given))
 
     def adopt(self, collection_id: UUID, given: Records) -> None:
-        """Add records as they were elsewhere, those that have lost their vector too."""
+        """Add records of another database unchanged, also those without a vector."""
         given = check_records(given, updating=False, foreign=True)
         self.transactions.write_collection(collection_id, lambda writing: writing.adopt(given))
 
     def update(self, collection_id: UUID, given: Records) -> None:
-        """Update records; ids that do not exist are passed over."""
+        """Update records; ids that do not exist are ignored."""
         given = check_records(given, updating=True)
         self.transactions.write_collection(collection_id, lambda writing: writing.update(given))
 
@@ -345,7 +345,7 @@ class Engine(Reader):
         self.transactions.write_collection(collection_id, lambda writing: writing.upsert(given))
 
     def edit(self, collection_id: UUID, edits: Edits) -> Edited:
-        """Delete, update and add records in one transaction; how many of each."""
+        """Delete, update and add records in one transaction; returns how many of each."""
         edits = check_edits(edits)
         done = Edited()
 
@@ -359,7 +359,7 @@ class Engine(Reader):
         return done
 
     def begin_staging(self, collection_id: UUID) -> Staging | None:
-        """Begin to take records in by pieces; None where everything is in memory anyway."""
+        """Begin to stage records in pieces; None for a database in memory."""
         if self.directory is None or self.read_only:
             return None
         self.transactions.read(lambda connection: catalog.known_collection(connection, str(collection_id), GETTING))
@@ -367,7 +367,7 @@ class Engine(Reader):
         return Staging(collection_id, self.directory / "vectors")
 
     def stage(self, session: Staging, given: Records) -> None:
-        """Write a piece, which no reader counts yet, in a transaction of its own."""
+        """Write a piece, which readers do not see yet, in a separate transaction."""
         given = check_records(given, updating=True)
 
         def write(connection: Connection) -> int:
@@ -380,9 +380,9 @@ class Engine(Reader):
         self.transactions.room.keep()
 
     def publish(self, session: Staging, edits: Edits, *, update: bool) -> Edited:
-        """Let what was staged count, and do ``edits``, in one transaction.
+        """Make the staged records visible and do ``edits``, in one transaction.
 
-        An id that exists is passed over, or with ``update`` changed.
+        An id that exists is ignored, or with ``update`` changed.
         """
         edits, ident = check_edits(edits), str(session.collection)
 
@@ -400,20 +400,20 @@ class Engine(Reader):
         return done
 
     def abandon(self, session: Staging) -> None:
-        """Remove what was staged."""
-        if session.is_ours:  # else its parent goes on
+        """Remove the staged records."""
+        if session.is_ours:  # else the parent process continues
             try:
                 freeing = partial(self.transactions.room.freeing, self.transactions.write)
                 staging.remove(str(session.collection), session.name, freeing)
             finally:
-                session.close()  # whoever sweeps has the rest
+                session.close()  # the next sweep removes the rest
         else:
             session.close()
 
     def delete(
         self, collection_id: UUID, ids: Sequence[str] | None, filter: Where | None, limit: int | None = None
     ) -> int:
-        """Delete records; returns how many ids were given (no filter) or how many matched."""
+        """Delete records; returns the number of given ids (no filter) or of matching records."""
         matched = 0
 
         def operation(writing: Writing) -> Delta | None:
@@ -432,24 +432,24 @@ class Engine(Reader):
         return self.maintenance.vacuum()
 
     def compact(self, collection_id: UUID) -> bool:
-        """Copy the live vectors of a collection into a new file; False without vectors, or when another came first."""
+        """Copy the live vectors of a collection into a new file; False without vectors, or if another was faster."""
         return self.maintenance.compact(collection_id)
 
     def verify(self) -> list[str]:
-        """Check everything stored; returns what is wrong, one sentence each."""
+        """Check everything that is stored; returns a sentence for each problem."""
         return self.maintenance.verify()
 
     def build_graph(self, collection_id: UUID, cancelled: Callable[[], bool] = lambda: False) -> bool:
-        """Load the collection's graph from its cache file, or build it; True when one is in place."""
+        """Load the collection's HNSW index from its cache file, or build it; True when there is one."""
         return self.maintenance.build_graph(collection_id, cancelled)
 
 
-#: Every engine that is alive, for fork.
+#: All engines that exist, for fork.
 EVERY: weakref.WeakSet[Engine] = weakref.WeakSet()
 
 
 def _nothing(connection: object) -> None:
-    """What is done with a new connection of a database that may be written."""
+    """The set-up of a new connection to a writable database: none."""
 
 
 def _journal_in_wal(connection: Connection) -> None:

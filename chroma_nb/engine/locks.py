@@ -1,7 +1,7 @@
 """Locks between processes, on directories and files.
 
 SQLite's own lock is the only one that writers need. Opening a directory for the first time is serialised by a lock
-on the directory itself, and a lock on an unfinished file says that whoever writes it is alive.
+on the directory itself, and a lock on an unfinished file says that its writer is alive.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from chroma_nb.errors import InternalError
 
 T = TypeVar("T")
 
-#: How often a lock is asked for where the system has none left, and after how many seconds.
+#: How often a lock is requested if the system has none left, and after how many seconds.
 _TRIES: Final = 3
 _BETWEEN_TRIES_SECONDS: Final = 0.05
 #: Device, inode and thread of the directories that are being opened. A hint: an interrupt may leave an entry behind.
@@ -31,7 +31,7 @@ def first_open(directory: Path, work: Callable[[], T]) -> T:
     """Do ``work`` with the directory's own lock, so that several processes may create one database at once.
 
     Raises InternalError when this thread is opening the directory already (a signal handler or a finalizer that
-    makes a client): it would wait for itself.
+    creates a client): it would wait for itself.
     """
     descriptor = os.open(directory, os.O_RDONLY)
     try:
@@ -54,7 +54,7 @@ def first_open(directory: Path, work: Callable[[], T]) -> T:
 
 
 def claim(descriptor: int) -> bool:
-    """Lock a file for as long as it stays open; False when another has."""
+    """Lock a file for as long as it stays open; False if it is locked already."""
     try:
         _lock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -63,7 +63,7 @@ def claim(descriptor: int) -> bool:
 
 
 def _lock(descriptor: int, operation: int) -> None:
-    """``flock``, asked again when the system has no lock left. A file system without it: SQLite's own has to do."""
+    """``flock``, repeated when the system has no lock left. A file system without it relies on SQLite's own lock."""
     for _ in range(_TRIES):
         try:
             return fcntl.flock(descriptor, operation)
@@ -76,9 +76,9 @@ def _lock(descriptor: int, operation: int) -> None:
 
 
 def create_claimed(name: Callable[[], Path]) -> tuple[Path, int]:
-    """Make a file that nobody else has claimed, and claim it; its path and its descriptor.
+    """Create a file and claim it; returns its path and its descriptor.
 
-    Whoever removes files that nobody claims may come between making it and claiming it. Then another is made: under
+    A process that removes unclaimed files may do so between the two steps. Then another file is created, under
     another name from ``name``, since the first is about to be removed.
     """
     while True:
@@ -98,7 +98,7 @@ NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "fuse", "9p", "afs", "ceph", "glus
 
 
 def is_network_mount(path: Path, mounts: str | None = None) -> bool:
-    """Whether ``path`` lies on a network file system, by the mount table (``mounts``: its text, for tests)."""
+    """Whether ``path`` is on a network file system, by the mount table (``mounts``: its text, for tests)."""
     if mounts is None:
         try:
             mounts = Path("/proc/mounts").read_text("utf-8", "replace")

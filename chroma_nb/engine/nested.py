@@ -9,7 +9,7 @@ from chroma_nb.engine.storage.stores import VectorStores
 
 
 class NestedEngine(Engine):
-    """The database of ``outer``, as another process would open it: nothing is shared that can be half changed.
+    """The database of ``outer``, opened as another process would open it: nothing half-changed is shared.
 
     Signal handlers, finalizers, weak reference callbacks and trace functions run between any two instructions of a
     call, in its thread, while it holds locks, transactions and half-changed caches.
@@ -20,16 +20,16 @@ class NestedEngine(Engine):
         if path is not None:
             stores = VectorStores(path, read_only=outer.read_only, mapped=stores.mapped)
         connections = NestedConnections(outer.transactions.connections)
-        room = Room(None, connections, lambda: None)  # the reserve is the outer engine's
+        room = Room(None, connections, lambda: None)  # the reserve belongs to the outer engine
         self._assemble(path, outer.durability, connections, stores, room)
         self.transactions.has_pending = outer.transactions.has_pending
         self.transactions.has_index_of_ids = outer.transactions.has_index_of_ids
-        self.builder.stop()  # it is gone before a graph would be of use
+        self.builder.stop()  # it is closed before an HNSW index would be of use
         if path is not None:
             EVERY.add(self)
 
     def close(self) -> None:
-        """Close what was opened for this call."""
+        """Close the connections that were opened for this call."""
         self.transactions.closed = True
         self.transactions.connections.close()
         if self.directory is not None:

@@ -1,4 +1,4 @@
-"""The registry of the directories that are open in this process, and of who uses them. It survives a fork.
+"""The registry of the directories that are open in this process, and of their users. It survives a fork.
 
 This module also handles calls in the middle of another call of the same thread.
 """
@@ -28,18 +28,18 @@ from chroma_nb.errors import InternalError, _NoRoomError
 T = TypeVar("T")
 Q = TypeVar("Q")
 
-#: The directories that are open in this process, by device and inode. Whoever has one open is noted in its engine.
+#: The directories that are open in this process, by device and inode. Each engine keeps its users.
 OPEN: dict[tuple[int, int], SharedEngine] = {}
-#: Held while directories are opened and closed. A forked child makes its own: read it from this module.
+#: Held while directories are opened and closed. A forked child replaces it: read it from this module.
 LOCK = _locks.RLock()
-#: Connections that a forked child inherited: referenced for ever, used and closed never.
+#: Connections that a forked child inherited: kept for ever, never used or closed.
 _INHERITED: list[Any] = []
 
 
 class SharedEngine(Engine):
-    """An engine that the clients of one process share. ``open`` and ``share`` take a reference, ``close`` drops one.
+    """An engine that the clients of one process share. ``open`` and ``share`` add a reference, ``close`` drops one.
 
-    A reference belongs to a holder, which can ask how many it has and drop them all.
+    A reference belongs to a holder, which can count its references and drop them all.
 
     >>> engine = SharedEngine.open(None)
     >>> engine.serve(lambda engine, tenant: engine.get_tenant(tenant), "default_tenant")
@@ -48,21 +48,21 @@ class SharedEngine(Engine):
     """
 
     def __init__(self, path: Path | None, *, durability: Durability = "power") -> None:
-        """See ``open``, which is what clients use."""
+        """Clients use ``open`` instead."""
         #: The holder of each reference. A list: a signal handler finds it before or after each of its methods.
         self._references: list[object] = [None]
-        #: Threads that are in ``serve``. A hint: an interrupt may leave one behind.
+        #: Threads that are in ``serve``. A hint: an interrupt may leave an entry behind.
         self._serving: set[int] = set()
-        #: The thread whose call, when it is over, closes this engine.
+        #: The thread that closes this engine at the end of its call.
         self._closed_by: int | None = None
         super().__init__(path, durability=durability)
 
     @classmethod
     def open(cls, path: Path | None, *, durability: Durability = "power") -> SharedEngine:
-        """The engine of a directory (made when it is not there), or a new one in memory.
+        """The engine of a directory (created if it does not exist), or a new one in memory.
 
-        A directory that is open in this process already gives the same engine; each ``open`` takes a reference for
-        the holder None. Raises InternalError when the directory is not ours or is damaged.
+        If the directory is open in this process already, the engine is the same; each ``open`` adds a reference for
+        the holder None. Raises InternalError when the directory is not one of chroma_nb, or is damaged.
         """
         if path is None:
             return cls(None, durability=durability)
@@ -78,7 +78,7 @@ class SharedEngine(Engine):
             key = directory.identity(path)
 
             def open_or_make() -> SharedEngine:
-                # Asked again where no call in the middle of this one can open the directory any more.
+                # Checked again where no call in the middle of this one can open the directory any more.
                 engine = cls._already_open(key)
                 if engine is None:
                     engine = OPEN[key] = cls._made(path, durability)
@@ -100,7 +100,7 @@ class SharedEngine(Engine):
     def _made(cls, path: Path, durability: Durability) -> SharedEngine:
         directory.refuse_lost(path)
         directory.make_database_private(path)
-        # What a full disk is freed of, in order: the reserve, then all files that are made again.
+        # What is removed on a full disk, in order: the reserve, then all files that can be built again.
         steps: Iterator[Callable[[], bool]] = iter((partial(give_up_reserve, path), Cache(path / "cache").clear))
         while True:
             try:
@@ -117,7 +117,7 @@ class SharedEngine(Engine):
 
     @classmethod
     def alone(cls, path: Path, work: Callable[[], T]) -> T:
-        """Do ``work`` on a directory, which is there, while nobody opens it; InternalError when it is open here."""
+        """Call ``work`` on an existing directory while no process opens it; InternalError if it is open here."""
 
         def work_alone() -> T:
             if cls.is_open(path):
@@ -128,7 +128,7 @@ class SharedEngine(Engine):
             return first_open(path, work_alone)
 
     def share(self, holder: object) -> None:
-        """Take a reference more."""
+        """Add a reference."""
         self._references.append(holder)
 
     def references(self, holder: object) -> int:
@@ -143,7 +143,7 @@ class SharedEngine(Engine):
     def close(self, holder: object = None) -> None:
         """Drop a reference of ``holder``; the last one of all closes the files and ends the background thread.
 
-        In the middle of a call of this thread: when that call is over.
+        In the middle of a call of this thread, this happens when that call is over.
         """
         with LOCK:
             with contextlib.suppress(ValueError):  # dropped already
@@ -157,7 +157,7 @@ class SharedEngine(Engine):
                 OPEN.update(dict.fromkeys(keys, self))
                 return
         me = threading.get_ident()
-        if threads.THIS.ours and self._serving:  # a finalizer that was run in a thread of ours
+        if threads.THIS.ours and self._serving:  # a finalizer that runs in one of our threads
             self._closed_by = next(iter(self._serving))
         elif me in self._serving and is_running(SharedEngine.serve.__code__):
             self._closed_by = me
@@ -169,9 +169,9 @@ class SharedEngine(Engine):
     def serve(self, work: Callable[[Engine, Q], T], request: Q) -> T:
         """``work(engine, request)``: a call of a client, which may come in the middle of another one.
 
-        A call in the middle is done as if it came from another process (see ``NestedEngine``), so that the outer
-        call is not disturbed. What would have to wait for the outer call (a write in the middle of a write; with a
-        database in memory, any write) raises InternalError before anything is touched.
+        A call in the middle runs as if it came from another process (see ``NestedEngine``), so that the outer
+        call is not disturbed. A call that would have to wait for it (a write in the middle of a write; with a
+        database in memory, any write) raises InternalError before anything is changed.
         """
         me = threading.get_ident()
         if threads.THIS.ours or (me in self._serving and is_running(SharedEngine.serve.__code__)):
@@ -189,14 +189,14 @@ class SharedEngine(Engine):
         self.transactions.check_open()
         connections = self.transactions.connections
         if self.directory is None and threads.THIS.ours:
-            # Whoever holds the connection may be waiting for this thread. (A thread of ours is never interrupted.)
+            # The thread that holds the connection may be waiting for this one. (Our own threads are never interrupted.)
             if not connections.writing.acquire(blocking=False):
                 raise InternalError(sqlite.IN_THE_MIDDLE)
             try:
                 return self._serve_nested(work, request)
             finally:
                 connections.writing.release()
-        with connections.one_at_a_time:  # nobody changes a database in memory meanwhile
+        with connections.one_at_a_time:  # no thread changes a database in memory meanwhile
             return self._serve_nested(work, request)
 
     def _serve_nested(self, work: Callable[[Engine, Q], T], request: Q) -> T:
@@ -208,13 +208,13 @@ class SharedEngine(Engine):
 
 
 # --- Forks ----------------------------------------------------------------------------------------------------
-#: The engines that wait for a fork to be over; one fork at a time.
+#: The engines that wait for the end of a fork; one fork at a time.
 _PAUSED: list[Engine] = []
 _FORKING = _locks.Lock()
 
 
 def _before_fork() -> None:
-    # Nobody may be using SQLite right now: the child inherits its locks as they stand.
+    # No thread may be using SQLite right now: the child inherits its locks as they are.
     _FORKING.acquire()
     for engine in list(EVERY):
         engine.transactions.connections.pause()

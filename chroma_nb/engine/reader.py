@@ -36,7 +36,7 @@ from chroma_nb.types import Columns, Json, Matrix
 
 
 class Reader:
-    """The engine's operations that read a collection; ``builder`` is told of searches, which pay for indexes."""
+    """The engine's operations that read a collection; they report searches, which pay for indexes, to ``builder``."""
 
     transactions: Transactions
     builder: IndexBuilder
@@ -65,7 +65,7 @@ class Reader:
         include: Sequence[str],
         order: Order | None = None,
     ) -> GetResult:
-        """Records in get() order, by first insertion, or in another, within which ``limit`` and ``offset`` count."""
+        """Records in get() order, by first insertion, or in another order, in which ``limit`` and ``offset`` count."""
 
         def operation(snapshot: Snapshot) -> GetResult:
             if order is None:
@@ -84,7 +84,7 @@ class Reader:
         limit: int,
         edges: Edges | None = None,
     ) -> list[Facet]:
-        """What the records that pass the filter have under each of these keys."""
+        """The values of the records that pass the filter under each of these keys."""
 
         def operation(snapshot: Snapshot) -> list[Facet]:
             rows = None if filter is None else select(snapshot, None, filter, None)
@@ -93,7 +93,7 @@ class Reader:
         return self.transactions.read_collection(collection_id, operation)
 
     def describe(self, collection_id: UUID) -> Description:
-        """What is in a collection."""
+        """A description of a collection."""
         return self.transactions.read_collection(collection_id, facets.describe)
 
     def sample(
@@ -116,7 +116,7 @@ class Reader:
         offset: int | None,
         include: Sequence[str],
     ) -> Columns:
-        """As ``get``, for tables: see ``Snapshot.columns_as_stored``."""
+        """As ``get``, but for tables: see ``Snapshot.columns_as_stored``."""
 
         def operation(snapshot: Snapshot) -> Columns:
             return snapshot.columns_as_stored(select(snapshot, ids, filter, limit, offset or 0), include)
@@ -154,7 +154,7 @@ class Reader:
         include: Sequence[str],
         max_distance: float | None = None,
     ) -> QueryResult:
-        """The records nearest to some, away from others, none of which is in the result; see ``vector_like``."""
+        """The records nearest to some records, away from others; these are not in the result. See ``vector_like``."""
         named = dict.fromkeys([*like, *unlike])
 
         def operation(snapshot: Snapshot) -> QueryResult:
@@ -176,7 +176,7 @@ class Reader:
         include: Sequence[str],
         bar: Bar | None = None,
     ) -> HybridResult:
-        """What each question finds by its text's words, by its vector, or by both; ``bar`` shows progress."""
+        """The results of each query by the words of its text, by its vector, or by both; ``bar`` shows progress."""
 
         def operation(snapshot: Snapshot) -> HybridResult:
             result = HybridSearch(snapshot, filter, bar).result(texts, vectors, n_results, include)
@@ -187,11 +187,11 @@ class Reader:
         return self.transactions.read_collection(collection_id, operation, GETTING)
 
     def search(self, collection_id: UUID, searches: Sequence[AskedSearch]) -> SearchResult:
-        """What each of the searches finds, all of them in one snapshot."""
+        """The results of each search, all in one snapshot."""
 
         def operation(snapshot: Snapshot) -> SearchResult:
             ranked = [RankedSearch(snapshot, search) for search in searches]
-            for ranking in ranked:  # all of them first: the whole call fails
+            for ranking in ranked:  # check all of them first: one error fails the whole call
                 ranking.check()
             pages = [ranking.page() for ranking in ranked]
             self.builder.consider(snapshot.row, snapshot.memory)
@@ -210,7 +210,7 @@ class Reader:
         include: Sequence[str],
         max_distance: float | None = None,
     ) -> Json:
-        """Run a query and tell how: method, reason, allowed records, exactness, milliseconds."""
+        """Run a query and describe how: method, reason, allowed records, exactness, milliseconds."""
         started = time.perf_counter()
 
         def operation(snapshot: Snapshot) -> Json:
@@ -232,7 +232,7 @@ class Reader:
 def _part(
     ids: Sequence[str] | None, filter: Where | None, limit: int | None, offset: int
 ) -> Callable[[Connection, CollectionRow], Part | None] | None:
-    """What reads just the records that a call asks for; None where all have to be looked at."""
+    """A function that reads only the records that a call needs; None if the call needs all of them."""
     if filter is not None:
         return None
     if ids is not None:

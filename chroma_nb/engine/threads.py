@@ -18,18 +18,18 @@ from chroma_nb._processors import may_use_threads, usable_processors
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-#: Reading memory is what takes the time; more threads than this do not read it faster.
+#: The time is spent on reading memory; more threads than this do not read it faster.
 _MOST: Final = 8
-#: Bytes below which another thread is not worth its start.
+#: Below this number of bytes, starting another thread does not pay.
 _SMALLEST_BYTES: Final = 1 << 22
 
 _pool: ThreadPoolExecutor | None = None
 
 
 class _This(threading.local):
-    """About the current thread: whether it belongs to the engine.
+    """Whether the current thread belongs to the engine.
 
-    Others' code runs in such threads, too: finalizers, where the collector happens to run.
+    Foreign code runs in such threads, too: finalizers, if the garbage collector happens to run there.
     """
 
     ours = False
@@ -39,7 +39,7 @@ THIS = _This()
 
 
 def rows_worth_a_thread(row_bytes: int) -> int:
-    """The fewest rows of so many bytes that are given to a thread of their own.
+    """The fewest rows of this size that are worth another thread.
 
     >>> rows_worth_a_thread(4 * 1024)
     1024
@@ -51,16 +51,16 @@ def rows_worth_a_thread(row_bytes: int) -> int:
 class Halt:
     """Whether the parts of some work should stop, because one of them failed or was interrupted.
 
-    Parts that look at it between two slices do not keep an interrupted caller waiting.
+    Parts that check it between two slices do not keep an interrupted caller waiting.
     """
 
     is_asked: bool = False
 
 
 def in_parts(length: int, smallest: int, work: Callable[[int, int], object], halt: Halt | None = None) -> None:
-    """Call ``work(start, stop)`` for parts of ``range(length)``, none below ``smallest``, side by side, and wait.
+    """Call ``work(start, stop)`` for parts of ``range(length)``, none below ``smallest``, in parallel, and wait.
 
-    ``halt`` is asked for when a part fails or the caller is interrupted, before the others are waited for.
+    ``halt`` is set when a part fails or the caller is interrupted, before waiting for the other parts.
 
     >>> squares = [0] * 5
     >>> in_parts(5, 2, lambda start, stop: squares.__setitem__(slice(start, stop), [i * i for i in range(start, stop)]))
@@ -68,7 +68,7 @@ def in_parts(length: int, smallest: int, work: Callable[[int, int], object], hal
     [0, 1, 4, 9, 16]
     """
     parts = min(usable_processors(), _MOST, length // max(1, smallest))
-    # Others' code may run in our own threads, and Python's locks around threads are not re-entrant.
+    # Foreign code may run in our threads, and Python's locks around threads are not re-entrant.
     if parts < 2 or THIS.ours or not may_use_threads():
         work(0, length)
         return
@@ -88,11 +88,11 @@ def in_parts(length: int, smallest: int, work: Callable[[int, int], object], hal
         for start, stop in pairwise(bounds[1:]):
             try:
                 given.append((_threads().submit(beside, start, stop), start, stop))
-            except RuntimeError:  # the interpreter is ending and takes no more work
+            except RuntimeError:  # the interpreter is ending and accepts no work
                 work(start, stop)
         work(bounds[0], bounds[1])
         for part, start, stop in reversed(given):
-            if part.cancel():  # nobody had time for it: other calls keep the threads busy
+            if part.cancel():  # no thread was free: other calls keep them busy
                 work(start, stop)
         for part, _, _ in given:
             if not part.cancelled():
@@ -104,7 +104,7 @@ def in_parts(length: int, smallest: int, work: Callable[[int, int], object], hal
     finally:
         for part, _, _ in given:
             if not part.cancel():
-                part.exception()  # waits: no part is at work when this returns
+                part.exception()  # waits: no part is running when this returns
 
 
 def _threads() -> ThreadPoolExecutor:
@@ -121,7 +121,7 @@ def _threads() -> ThreadPoolExecutor:
 
 
 def _forget() -> None:
-    """In a forked child there are no threads but the one that forked."""
+    """A forked child has only the thread that forked."""
     global _pool
     _pool = None
 

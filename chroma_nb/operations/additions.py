@@ -1,4 +1,4 @@
-"""Checks of arguments that Chroma's calls do not have: order, keys, ends of ranges, counts, seed, distance."""
+"""Checks of arguments that Chroma's calls do not have: order, keys, bounds of ranges, counts, seed, distance."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from chroma_nb.query.ordering import FIELDS, Order
 
 
 def validate_order(order_by: object, descending: object) -> Order:
-    """The order; ValueError unless by a metadata key, "#id" or "#document".
+    """The order; ValueError unless it is a metadata key, "#id" or "#document".
 
     >>> validate_order("year", True)
     Order(key='year', descending=True)
@@ -43,7 +43,7 @@ def validate_key(given: object) -> str:
 
 
 def validate_keys(given: object) -> list[str]:
-    """One key or a list of keys; ValueError unless there is one, and each is the name of a metadata key."""
+    """One key or a list of keys; ValueError if the list is empty or one is not the name of a metadata key."""
     keys = list(map(validate_key, given if isinstance(given, list) else [given]))
     if not keys:
         raise refused(ValueError("Expected at least one metadata key, got an empty list"))
@@ -51,19 +51,19 @@ def validate_keys(given: object) -> list[str]:
 
 
 def _name(given: object) -> str | None:
-    """The name of a key or field; None where no record can have one of that name."""
+    """The name of a key or field; None if no record can have one of that name."""
     name = name_of(given) if isinstance(given, Key) else plain(given)
     return name if type(name) is str and name and are_unicode([name]) else None
 
 
 def _shown(given: object) -> str:
-    """As it was given, and what is wrong with a text."""
+    """The value as it was given, and what is wrong with a text."""
     name = name_of(given) if isinstance(given, Key) else plain(given)
     return shown(name, show=repr) + (f"; {HALF}" if type(name) is str and not are_unicode([name]) else "")
 
 
 def validate_natural(number: object, name: str) -> int:
-    """A number of things; ValueError unless an integer from 0 to 2**32 - 1."""
+    """A count; ValueError unless it is an integer from 0 to 2**32 - 1."""
     value = _integer(number)
     if value is None or value < 0:
         raise ValueError(f"Expected {name} to be an integer of 0 or more, got {shown(number, show=repr)}")
@@ -73,7 +73,7 @@ def validate_natural(number: object, name: str) -> int:
 
 
 def validate_edges(edges: object) -> dict[str, list[float]] | None:
-    """Keys and the ends of their ranges, ascending; None where none are given. ValueError for what is none."""
+    """Keys and the bounds of their ranges, ascending; None if there are none. ValueError for anything else."""
     if edges is None:
         return None
     if not isinstance(edges, Mapping):
@@ -93,7 +93,7 @@ def _ascending(key: object, ends: object) -> list[float]:
 
 
 def validate_seed(seed: object) -> int:
-    """ValueError unless an integer of 64 bits."""
+    """The seed; ValueError unless it is an integer of 64 bits."""
     value = _integer(seed)
     if value is None or not -(2**63) <= value < 2**63:
         raise ValueError(f"Expected seed to be an integer of 64 bits, got {shown(seed, show=repr)}")
@@ -110,7 +110,7 @@ def _integer(number: object) -> int | None:
 
 
 def validate_max_distance(max_distance: object, space: str) -> float:
-    """ValueError unless a finite number, and one that a distance of the space can be.
+    """The distance; ValueError unless it is a finite number that a distance of the space can have.
 
     >>> validate_max_distance(1, "l2")
     1.0

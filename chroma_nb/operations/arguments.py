@@ -33,12 +33,12 @@ CHECKS: Final = (*_RENAMED, ChromaError)
 
 
 def in_call(error: Exception, call: str) -> Exception:
-    """What a check of arguments raised, as Chroma says it: ending with the name of the call, below it what to do.
+    """The error of a check of arguments in Chroma's form: it ends with the name of the call, and advice follows.
 
     ``call`` "": a call that Chroma does not name.
     """
     notes = notes_of(error)
-    if isinstance(error, InvalidArgumentError):  # the engine's words, which name no call
+    if isinstance(error, InvalidArgumentError):  # the engine's message, which names no call
         return type(error)(f"{error}{notes}") if notes else error
     ending = f" in {call}.{notes}" if call else notes
     if isinstance(error, DuplicateIDError):
@@ -48,12 +48,12 @@ def in_call(error: Exception, call: str) -> Exception:
 
 
 def place(context: CallContext) -> tuple[UUID, str, str]:
-    """Where the collection of a call is: its id, tenant and database."""
+    """The id, tenant and database of the collection of a call."""
     return context.model.id, context.model.tenant, context.model.database
 
 
 def embeddable_fields(embeddings: object, documents: object, images: object, uris: object) -> Options:
-    """Vectors as rows, and what can be embedded as lists, by name; None for what is not given."""
+    """Vectors as rows, and the fields that can be embedded as lists, by name; None for a field that is not given."""
     return {
         "embeddings": embedding_rows(embeddings if type(embeddings) in UNLABELLED else as_column(embeddings)),
         "documents": None if documents is None else texts_of(documents),
@@ -74,7 +74,7 @@ UNLABELLED: Final = frozenset({list, tuple, dict, str, np.ndarray, type(None)})
 
 
 def embedded_field(context: CallContext, fields: Fields, embeddable: Sequence[str]) -> tuple[str, object]:
-    """Which field is embedded, and by what. ValueError when there is no function, or no loader for uris."""
+    """The field to embed and the function. ValueError when there is no function, or no loader for uris."""
     name = next(name for name in embeddable if fields[name] is not None)
     if name == "uris" and context.data_loader is None:
         raise ValueError(_NO_LOADER)
@@ -82,7 +82,7 @@ def embedded_field(context: CallContext, fields: Fields, embeddable: Sequence[st
 
 
 def made_vectors(context: CallContext, function: object, fields: Fields, name: str, *, is_query: bool) -> Matrix:
-    """Vectors of the field of this name, whose uris are loaded first."""
+    """The vectors of the field of this name; uris are loaded first."""
     values = context.data_loader(uris=fields["uris"]) if name == "uris" else fields[name]
     return embed.run(function, values, is_query=is_query)
 
@@ -98,7 +98,7 @@ def given_vectors(rows: Array | list[Any], call: str) -> Matrix:
 
 
 def ids_of(given: Any) -> list[str] | None:
-    """The ids of a call: plain, at least one, none twice; None where none are given."""
+    """The ids of a call: plain, at least one, without duplicates; None if no ids are given."""
     if given is None:
         return None
     if type(given) is list and set(map(type, given)) == _ONLY_TEXTS and len(set(given)) == len(given):
@@ -108,13 +108,13 @@ def ids_of(given: Any) -> list[str] | None:
 
 
 _ONLY_TEXTS: Final = {str}
-#: What ``include`` may name and the backend gives.
+#: The names in ``include`` that the backend knows.
 _GET_COLUMNS: Final = frozenset({"documents", "embeddings", "metadatas", "uris"})
 _QUERY_COLUMNS: Final = _GET_COLUMNS | {"distances"}
 
 
 def asked_fields(context: CallContext, include: Any, *, getting: bool = False) -> tuple[str, ...]:
-    """What is asked of the backend: uris stand in for data, which the client loads, and metadatas come with it.
+    """The fields to request from the backend. For "data", which the client loads, these are uris and metadatas.
 
     ``include`` gets "uris" with "data", as in Chroma. ``getting``: there are no distances.
     """

@@ -70,7 +70,7 @@ def get(
             raise ValueError("Expected order_by with descending: pass the key to order by")
     except CHECKS as error:
         raise in_call(error, "get") from error.__cause__
-    if asked is not None and asked.known is None:  # asked here too, to save the most frequent calls one
+    if asked is not None and asked.known is None:  # checked here too, to save the most frequent calls one
         check_sendable(asked)
     if limit is not None or offset is not None:
         limit, offset = plain(limit), plain(offset)
@@ -123,7 +123,7 @@ def sample(
 
 
 def _filter(where: object, where_document: object) -> Filter | None:
-    """The filter of a call of ours, if it has one."""
+    """The filter of a call that Chroma does not have, if it is given."""
     if where is None and where_document is None:
         return None
     asked = checked_filter(where, where_document)
@@ -190,7 +190,7 @@ def query_like(
     include: object = QUERY_FIELDS,
     max_distance: object = None,
 ) -> requests.QueryLike:
-    """The request of ``collection.query`` with ``like`` or ``unlike``; ``queries`` are its other kinds of queries."""
+    """The request of ``collection.query`` with ``like`` or ``unlike``; ``queries`` are its other query arguments."""
     of_space = space(context.model)
     try:
         if any(query is not None for query in queries):
@@ -226,7 +226,7 @@ def hybrid(
     query_embeddings: object = None,
     by: Side = "both",
 ) -> requests.Hybrid:
-    """The request of ``collection.hybrid``: its texts, and their vectors, as far as ``by`` asks for them."""
+    """The request of ``collection.hybrid``: its texts and their vectors, as ``by`` needs them."""
     try:
         if by not in SIDES:
             sides = ", ".join(map(repr, SIDES))
@@ -277,7 +277,7 @@ def _function_for_texts(context: CallContext) -> object:
 
 
 def search(context: CallContext, searches: object, read_level: ReadLevel = ReadLevel.INDEX_AND_WAL) -> requests.Search:
-    """The request of ``collection.search``: one Search or several, texts to rank by already embedded."""
+    """The request of ``collection.search``: one Search or several, with the texts of their ranks embedded."""
     try:
         written = list(map(written_search, maybe_cast_one_to_many(searches) or []))
     except CHECKS as error:

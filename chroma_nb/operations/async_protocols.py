@@ -1,6 +1,6 @@
-"""Abstract classes of clients, admin clients and servers, which ours are instances of.
+"""Abstract base classes of clients, admin clients and servers.
 
-Signatures only, in two forms: one for event loops, and one for everybody else, which is generated from it.
+Signatures only, in two forms: the asynchronous one, and the synchronous one, which is generated from it.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ class AsyncBaseAPI(ABC):
 
     @abstractmethod
     async def get_version(self) -> str:
-        """The version of Chroma whose API is spoken."""
+        """The version of Chroma whose API the backend has."""
 
     @abstractmethod
     def get_settings(self) -> Settings:
-        """The settings this was made with."""
+        """The settings of the client."""
 
     @abstractmethod
     async def get_max_batch_size(self) -> int:
-        """The most records that one call should carry."""
+        """The most records that one call should contain."""
 
     @abstractmethod
     async def get_user_identity(self) -> UserIdentity:
-        """Who the other side says we are."""
+        """The identity that the backend gives this client."""
 
 
 class AsyncClientAPI(AsyncBaseAPI):
@@ -72,7 +72,7 @@ class AsyncClientAPI(AsyncBaseAPI):
         data_loader: Any = None,
         get_or_create: bool = False,
     ) -> Any:
-        """Make a collection."""
+        """Create a collection."""
 
     @abstractmethod
     async def get_collection(
@@ -94,7 +94,7 @@ class AsyncClientAPI(AsyncBaseAPI):
         embedding_function: Any = ...,
         data_loader: Any = None,
     ) -> Any:
-        """The collection of this name, made if it is not there."""
+        """The collection of this name, created if it does not exist."""
 
     @abstractmethod
     async def set_tenant(self, tenant: str, database: str = DEFAULT_DATABASE) -> None:
@@ -107,7 +107,7 @@ class AsyncClientAPI(AsyncBaseAPI):
     @staticmethod
     @abstractmethod
     def clear_system_cache() -> None:
-        """Forget which places are open: the next client of a path opens it again."""
+        """Forget which databases are open: the next client of a path opens it again."""
 
 
 class AsyncAdminAPI(ABC):
@@ -115,7 +115,7 @@ class AsyncAdminAPI(ABC):
 
     @abstractmethod
     async def create_database(self, name: str, tenant: str = DEFAULT_TENANT) -> None:
-        """Make a database."""
+        """Create a database."""
 
     @abstractmethod
     async def get_database(self, name: str, tenant: str = DEFAULT_TENANT) -> Database:
@@ -133,7 +133,7 @@ class AsyncAdminAPI(ABC):
 
     @abstractmethod
     async def create_tenant(self, name: str) -> None:
-        """Make a tenant."""
+        """Create a tenant."""
 
     @abstractmethod
     async def get_tenant(self, name: str) -> Tenant:
@@ -155,7 +155,7 @@ class AsyncServerAPI(AsyncBaseAPI, AsyncAdminAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> Sequence[CollectionModel]:
-        """What is known of the collections, in the order they were created."""
+        """The models of the collections, in the order they were created."""
 
     @abstractmethod
     async def create_collection(
@@ -168,19 +168,19 @@ class AsyncServerAPI(AsyncBaseAPI, AsyncAdminAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> CollectionModel:
-        """Make a collection."""
+        """Create a collection."""
 
     @abstractmethod
     async def get_collection(
         self, name: str, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
     ) -> CollectionModel:
-        """What is known of the collection of this name."""
+        """The model of the collection of this name."""
 
     @abstractmethod
     async def get_collection_by_id(
         self, collection_id: UUID, tenant: str = DEFAULT_TENANT, database: str = DEFAULT_DATABASE
     ) -> CollectionModel:
-        """What is known of the collection of this id."""
+        """The model of the collection of this id."""
 
     @abstractmethod
     async def get_or_create_collection(
@@ -192,7 +192,7 @@ class AsyncServerAPI(AsyncBaseAPI, AsyncAdminAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> CollectionModel:
-        """The collection of this name, made if it is not there."""
+        """The collection of this name, created if it does not exist."""
 
     @abstractmethod
     async def delete_collection(

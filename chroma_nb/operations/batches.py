@@ -12,7 +12,7 @@ Batch: TypeAlias = tuple[IDs, Embeddings | None, Metadatas | None, Documents | N
 
 class _HasMaxBatchSize(Protocol):
     def get_max_batch_size(self) -> int:
-        """The most records that one call should carry."""
+        """The most records that one call should contain."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Checks of what the engine's calls take, with the errors of Chroma's bindings.
+"""Checks of the arguments of the engine's calls, with the errors of Chroma's bindings.
 
 The embedded backend runs them, so a server does too. The engine checks what may be stored, see ``constraints.py``.
 """
@@ -17,7 +17,7 @@ UINT32_MAX: Final = 2**32 - 1
 
 
 def check_name_is_str(name: object, argument: str = "name") -> str:
-    """The name under which something is looked up; TypeError unless a str."""
+    """The name to look up; TypeError unless it is a str."""
     name = plain(name)
     if type(name) is not str:
         raise refused(TypeError(f"argument '{argument}': expected str, got {type(name).__name__}"))
@@ -25,7 +25,7 @@ def check_name_is_str(name: object, argument: str = "name") -> str:
 
 
 def check_collection_id(id: object) -> UUID:
-    """The id; InvalidArgumentError unless a UUID or the text of one."""
+    """The id; InvalidArgumentError unless it is a UUID or the text of one."""
     if isinstance(id, UUID):
         return id
     try:
@@ -65,7 +65,7 @@ def check_limit(limit: object, argument: str = "limit") -> int | None:
 
 
 def check_query_ids(ids: Any) -> list[str] | None:
-    """The ids a query is limited to; TypeError unless all are str. They may repeat, and be unknown."""
+    """The ids that a query is limited to; TypeError unless all are str. They may repeat, and may be unknown."""
     if ids is None:
         return None
     if isinstance(ids, str):

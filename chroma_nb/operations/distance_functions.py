@@ -1,4 +1,4 @@
-"""The distance of two vectors in each space, for users; the engine's own, over many rows, are elsewhere."""
+"""The distance of two vectors in each space, for users; the engine has its own for many rows."""
 
 from __future__ import annotations
 

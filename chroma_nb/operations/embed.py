@@ -27,7 +27,7 @@ _NO_SPARSE_FUNCTIONS: Final = SparseFunctions(None, {})
 
 @dataclass(frozen=True)
 class CallContext:
-    """A collection as one call needs it: what is known of it, and what embeds for it.
+    """A collection as one call needs it: its model and its embedding function.
 
     ``embedding_function`` and ``data_loader`` are those of the handle; ``known`` maps a stored name to
     its class (the registry of embedding functions); ``bind`` makes a function that comes in variants the
@@ -39,20 +39,20 @@ class CallContext:
     data_loader: Any = None
     known: Fields = field(default_factory=dict)
     bind: Callable[[object], object] = lambda function: function
-    #: Asked for by calls that write records or search.
+    #: Used by calls that write records or search.
     sparse: Callable[[], SparseFunctions] = lambda: _NO_SPARSE_FUNCTIONS
-    #: The functions that were asked for, of which a call has at most one.
+    #: The functions that were chosen; a call has at most one.
     asked: list[Any] = field(default_factory=list, compare=False)
-    #: What each search of a call asks in words, for whoever shows the answer.
+    #: The query texts of each search of a call, to show them with the result.
     texts: list[str | None] = field(default_factory=list, compare=False)
 
     def function(self) -> object:
-        """The function that embeds: see ``choose``."""
+        """The embedding function: see ``choose``."""
         self.asked.append(self.bind(choose(self.embedding_function, self.model, self.known)))
         return self.asked[-1]
 
     def variant(self) -> str | None:
-        """Which variant of its model embedded in this call; None when nothing was embedded, or there is but one."""
+        """The variant of the model that embedded in this call; None if nothing was embedded, or there is only one."""
         if not self.asked or not hasattr(self.asked[-1], "for_collection"):
             return None
         found: str | None = self.asked[-1].embedding_model
@@ -82,14 +82,14 @@ def choose(embedding_function: object, model: CollectionModel, known: Mapping[st
 
 
 def is_default(embedding_function: object) -> bool:
-    """Whether it is Chroma's default function, which is the one meant where nobody chose."""
+    """Whether it is Chroma's default function, which is used when none is chosen."""
     return bool(name_of(embedding_function) == "default")
 
 
 def name_of(embedding_function: Any) -> object:
-    """The name it is registered by; NotImplemented when it has none."""
+    """The name the function is registered by; NotImplemented when it has none."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # an incomplete class says so when it is asked
+        warnings.simplefilter("ignore", DeprecationWarning)  # an incomplete class raises one of these
         try:
             return embedding_function.name()
         except (AttributeError, NotImplementedError, TypeError):
@@ -137,9 +137,9 @@ def build(stored: Fields, known: Fields) -> object:
 
 
 def run(function: Any, values: list[object], *, is_query: bool) -> Matrix:
-    """What the function makes of the values: one row for each.
+    """The vectors that the function returns for the values: one row for each.
 
-    Raises ValueError when the result is not that; what the function itself raises is left as it is.
+    Raises ValueError for any other result. Errors of the function itself are not changed.
     """
     ask = getattr(function, "embed_query", function) if is_query else function
     result = ask(input=values)

@@ -13,7 +13,7 @@ from chroma_nb.advice import for_list, for_value, quoted, remedy, with_article
 from chroma_nb.plain import SHOWN, shown
 from chroma_nb.query.operators import NUMBERS, OPERATORS, TRUTH, of_metadata
 
-#: So much of a value stands in an advice.
+#: The most characters of a value that an advice shows.
 _BRIEF: Final = 200
 
 
@@ -67,7 +67,7 @@ def for_operands(operands: list[object]) -> str:
 
 
 def for_operator(operator: object, allowed: Collection[str], key: str = "") -> str:
-    """Which operator may have been meant; ``key`` is what stands where the metadata key belongs."""
+    """The operator that may be intended; ``key`` is what was written in place of the metadata key."""
     if key == "$not":
         return "There is no $not: write the opposite operator, such as $ne, $nin, $not_contains or $lte."
     name = shown(operator, 30)
@@ -83,7 +83,7 @@ def for_operator(operator: object, allowed: Collection[str], key: str = "") -> s
     return meant(name, allowed, cutoff=0.8)  # "$near" is not "$ne"
 
 
-#: What some write for an operator, besides its signs in SQL.
+#: Words that are written for an operator, besides SQL's signs.
 _MEANT: Final = {"$not": "$ne", "$not_in": "$nin", "$notin": "$nin", "not in": "$nin"}
 
 

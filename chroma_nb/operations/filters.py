@@ -28,7 +28,7 @@ class FilterSet(TypedDict):
 
 
 def validate_filter_set(filter_set: FilterSet) -> None:
-    """``validate_where`` and ``validate_where_document`` of what is given."""
+    """``validate_where`` and ``validate_where_document`` of the filters that are given."""
     if filter_set["where"] is not None:
         validate_where(filter_set["where"])
     if filter_set["where_document"] is not None:
@@ -36,7 +36,7 @@ def validate_filter_set(filter_set: FilterSet) -> None:
 
 
 def validate_where(where: Where) -> None:
-    """ValueError unless a filter on metadata in Chroma's form; what its engine refuses stands in ``query/parsing.py``.
+    """ValueError unless it is a filter on metadata in Chroma's form; ``query/parsing.py`` has the engine's checks.
 
     >>> validate_where({"$and": [{"year": {"$gt": 1960}}, {"topic": "moon"}]})
     """
@@ -102,7 +102,7 @@ def _junction_terms(value: object, what: str, expressions: str) -> list[object]:
     return value
 
 
-#: The order in which Chroma names the operators; what it does not know comes after.
+#: The order in which Chroma names the operators; others follow.
 _NAMED_FIRST: Final = ("$gt", "$gte", "$lt", "$lte", "$ne", "$eq")
 
 
@@ -164,7 +164,7 @@ def _are_of_one_type(values: list[object]) -> bool:
 
 
 def validate_where_document(where_document: WhereDocument) -> None:
-    """ValueError unless a filter on documents in Chroma's form.
+    """ValueError unless it is a filter on documents in Chroma's form.
 
     >>> validate_where_document({"$not_contains": "moon"})
     """
@@ -220,13 +220,13 @@ def _where_document_entry(where_document: object) -> tuple[str, object]:
 def checked_filter(where: object, where_document: object) -> Filter:
     """The filter of a call that has one, read and checked; raises what Chroma's Python side does.
 
-    One pass over what nobody refuses. Only for the rest all of Chroma's checks are run, which know the class and the
-    words; what they take and Chroma's engine does not is refused by the engine (``Filter.condition``).
+    A valid filter takes one pass. Only for others all of Chroma's checks are run, which know the class and the
+    text of the error. What they accept and Chroma's engine does not is refused by the engine (``Filter.condition``).
     """
     try:
         return read_filter(where, where_document)
     except InvalidArgumentError:
-        pass  # perhaps refused by nobody: a subclass of dict, say
+        pass  # it may be valid all the same: a subclass of dict, say
     written = Filter(plain_tree(where), plain_tree(where_document))
     if written.where is not None:
         check_plain_where(written.where)
@@ -236,9 +236,9 @@ def checked_filter(where: object, where_document: object) -> Filter:
 
 
 def check_sendable(filter: Filter) -> None:
-    """TypeError for what JSON cannot carry in a filter that passed the checks, ValueError for circles, as in Chroma.
+    """TypeError if a filter that passed the checks cannot be JSON, ValueError if it contains itself, as in Chroma.
 
-    InvalidArgumentError for operands that are lists in lists without end.
+    InvalidArgumentError for operands that are endlessly nested lists.
     """
     if filter.known is not None or filter.where is None:
         return
@@ -265,7 +265,7 @@ _DEEPEST: Final = 2 * MAX_DEPTH + 4
 
 
 def _endless(where: object) -> Exception:
-    """What is said of a filter that contains itself, or of lists in lists."""
+    """The error for a filter that contains itself, or for lists in lists."""
     try:
         json.dumps(where)
     except ValueError as error:

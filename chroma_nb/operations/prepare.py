@@ -1,4 +1,4 @@
-"""Turn the arguments of a call that writes into its request: check them, embed what has no vector.
+"""Turn the arguments of a call that writes into its request: check them, embed records without a vector.
 
 ``asking.py`` does the same for calls that read.
 
@@ -138,7 +138,7 @@ def _list(values: Sequence[Any] | None) -> Any:
 
 
 def with_sparse_vectors(context: CallContext, records: Records) -> Records:
-    """The records with the sparse vectors that the schema wants of their texts."""
+    """The records with the sparse vectors that the schema says to compute from their texts."""
     functions = context.sparse()
     if not functions.sources:
         return records
@@ -146,7 +146,7 @@ def with_sparse_vectors(context: CallContext, records: Records) -> Records:
 
 
 def vectors(context: CallContext, values: list[object], call: str, is_query: bool = False) -> Matrix:
-    """A vector for each of the values, documents or questions, by the collection's embedding function."""
+    """A vector for each of the values, documents or queries, by the collection's embedding function."""
     try:
         function = context.function()
     except CHECKS as error:
@@ -180,7 +180,7 @@ def _records(
     images: object,
     uris: object,
 ) -> Records:
-    """The records that a call writes: its arguments checked, and what can be embedded embedded where it has to be."""
+    """The records that a call writes: arguments checked, and vectors computed if they are needed."""
     function = name = None
     try:
         fields = _checked_fields(
@@ -193,7 +193,7 @@ def _records(
     except CHECKS as error:
         raise in_call(error, call) from error.__cause__
     if fields["uris"] is not None:
-        check_uris(fields["uris"])  # what is said of them names no call, as in Chroma
+        check_uris(fields["uris"])  # errors about them name no call, as in Chroma
     vectors = None
     if rows is not None:
         vectors = given_vectors(rows, call)
@@ -259,7 +259,7 @@ def _schema_json(schema: object) -> Json | None:
 
 
 def check_embedding_function(model: CollectionModel, embedding_function: object) -> None:
-    """ValueError when the function is another than the one the collection stored."""
+    """ValueError when the function is not the one that the collection stored."""
     embed.validate_embedding_function_conflict_on_get(
         embedding_function, model.configuration_json.get("embedding_function")
     )

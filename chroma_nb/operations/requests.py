@@ -36,16 +36,16 @@ from chroma_nb.types import (
 R = TypeVar("R")
 
 
-#: What stands in a request as it is: plain already, or looked at where it was made.
+#: Types that a request keeps as they are: plain already, or checked when they were created.
 _AS_IT_IS: Final = PLAIN | {UUID, np.ndarray, Records, Edits, ReadLevel, Filter}
 
 
 class Request(Generic[R]):
-    """One operation; ``R`` is the type of its result. What it holds are plain values: see ``Given``."""
+    """One operation; ``R`` is the type of its result. It holds plain values: see ``Given``."""
 
 
 class Given:
-    """A request whose values come as a caller gave them: they are made plain. (Others are made so before.)"""
+    """A request with values as a caller passed them, which are made plain here. (Those of others are plain before.)"""
 
     def __post_init__(self) -> None:
         """Make the values plain."""
@@ -71,17 +71,17 @@ class Heartbeat(Request[int]):
 
 @dataclass(frozen=True)
 class GetVersion(Request[str]):
-    """The version of Chroma whose API is spoken."""
+    """The version of Chroma whose API the backend has."""
 
 
 @dataclass(frozen=True)
 class GetMaxBatchSize(Request[int]):
-    """The most records one call may carry."""
+    """The most records that one call may contain."""
 
 
 @dataclass(frozen=True)
 class GetUserIdentity(Request[UserIdentity]):
-    """Who the server says we are."""
+    """The identity that the server gives this client."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Reset(Request[bool]):
 # --- Tenants and databases ----------------------------------------------------------------------------
 @dataclass(frozen=True)
 class CreateTenant(Given, Request[None]):
-    """Make a tenant."""
+    """Create a tenant."""
 
     name: str
 
@@ -106,7 +106,7 @@ class GetTenant(Given, Request[Tenant]):
 
 @dataclass(frozen=True)
 class CreateDatabase(Given, Request[None]):
-    """Make a database in a tenant."""
+    """Create a database in a tenant."""
 
     name: str
     tenant: str
@@ -158,7 +158,7 @@ class CountCollections(Given, Request[int]):
 
 @dataclass(frozen=True)
 class CreateCollection(Given, Request[CollectionModel]):
-    """``configuration`` and ``schema`` are JSON as the wire carries it, not yet resolved."""
+    """``configuration`` and ``schema`` are JSON as it is sent, not yet resolved."""
 
     name: str
     tenant: str
@@ -189,7 +189,7 @@ class GetCollectionById(Given, Request[CollectionModel]):
 
 @dataclass(frozen=True)
 class ModifyCollection(Given, Request[None]):
-    """None leaves a field as it is; ``new_metadata`` replaces the metadata whole."""
+    """None leaves a field as it is; ``new_metadata`` replaces all metadata."""
 
     id: UUID
     tenant: str
@@ -219,7 +219,7 @@ class CollectionRequest(Request[R]):
 
 
 class Filtered(CollectionRequest[R]):
-    """An operation on the records that a filter leaves; ``where`` and ``where_document`` are as they were written."""
+    """An operation on the records that pass a filter; ``where`` and ``where_document`` are as the user wrote them."""
 
     filter: Filter | None
 
@@ -234,14 +234,14 @@ class Filtered(CollectionRequest[R]):
 
 @dataclass(frozen=True)
 class Add(CollectionRequest[None]):
-    """Ids that exist already are left as they are, silently."""
+    """Ids that exist already are ignored without a message."""
 
     records: Records
 
 
 @dataclass(frozen=True)
 class Update(CollectionRequest[None]):
-    """Ids that do not exist are passed over, silently."""
+    """Ids that do not exist are ignored without a message."""
 
     records: Records
 
@@ -255,7 +255,7 @@ class Upsert(CollectionRequest[None]):
 
 @dataclass(frozen=True)
 class Delete(Filtered[int]):
-    """The result is the number of ids asked for (ids only) or of records matched (with a filter)."""
+    """The result is the number of ids in the request (ids only) or of records that match (with a filter)."""
 
     ids: list[str] | None = None
     filter: Filter | None = None
@@ -291,7 +291,7 @@ class Get(Filtered[GetResult]):
 
 @dataclass(frozen=True)
 class Query(Filtered[QueryResult]):
-    """``query_embeddings`` is a float32 array of shape (queries, dimension). Nothing farther than ``max_distance``."""
+    """``query_embeddings`` is a float32 array of shape (queries, dimension). None is farther than ``max_distance``."""
 
     query_embeddings: Matrix
     n_results: int = 10
@@ -303,9 +303,9 @@ class Query(Filtered[QueryResult]):
 
 @dataclass(frozen=True)
 class Facets(Filtered[list[Facet]]):
-    """What the records that pass the filter have under these keys, each with at most ``limit`` values.
+    """The values that the records that pass the filter have under these keys, at most ``limit`` for each key.
 
-    ``edges``: keys whose numbers are counted between these ends.
+    ``edges``: keys whose numbers are counted between these bounds.
     """
 
     keys: list[str]
@@ -331,7 +331,7 @@ class Sample(Filtered[GetResult]):
 
 @dataclass(frozen=True)
 class QueryLike(Filtered[QueryResult]):
-    """The neighbours of records: the query is the mean vector of ``like``, away from that of ``unlike``."""
+    """The neighbours of records: the query is the mean vector of ``like``, moved away from that of ``unlike``."""
 
     like: list[str]
     unlike: list[str]
@@ -342,10 +342,10 @@ class QueryLike(Filtered[QueryResult]):
     max_distance: float | None = None
 
 
-# --- What is ours and not Chroma's ----------------------------------------------------------------------------
+# --- What Chroma does not have --------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Hybrid(Filtered[HybridResult]):
-    """Questions in words, as vectors (float32, shape (queries, dimension)), or both, one of each for each question."""
+    """Queries as texts, as vectors (float32, shape (queries, dimension)), or both, one of each for each query."""
 
     query_texts: list[str] | None
     query_embeddings: Matrix | None
@@ -365,24 +365,24 @@ class Search(Given, CollectionRequest[SearchResult]):
 
 @dataclass(frozen=True)
 class Fork(Given, CollectionRequest[CollectionModel]):
-    """Make a copy of the collection under another name, in the same database."""
+    """Copy the collection under another name, in the same database."""
 
     new_name: str
 
 
 @dataclass(frozen=True)
 class ForkCount(CollectionRequest[int]):
-    """How many forks were made of the collection that it comes from, and of those."""
+    """How many forks were made of the original collection and of its forks."""
 
 
 @dataclass(frozen=True)
 class GetIndexingStatus(CollectionRequest[IndexingStatus]):
-    """How far the index of the collection has come."""
+    """How many changes of the collection are indexed."""
 
 
 @dataclass(frozen=True)
 class AttachFunction(Given, CollectionRequest[dict[str, Any]]):
-    """Let a function run on what is written to the collection; a server's only."""
+    """Let a function run on what is written to the collection; only with a server."""
 
     function_id: str
     name: str
@@ -392,14 +392,14 @@ class AttachFunction(Given, CollectionRequest[dict[str, Any]]):
 
 @dataclass(frozen=True)
 class GetAttachedFunction(Given, CollectionRequest[dict[str, Any]]):
-    """What is known of an attached function; a server's only."""
+    """The description of an attached function; only with a server."""
 
     name: str
 
 
 @dataclass(frozen=True)
 class DetachFunction(Given, CollectionRequest[bool]):
-    """Take an attached function away, on request with the collection it writes; a server's only."""
+    """Detach a function, and delete the collection it writes if requested; only with a server."""
 
     name: str
     delete_output_collection: bool = False
@@ -407,12 +407,12 @@ class DetachFunction(Given, CollectionRequest[bool]):
 
 # --- What only a local engine can do --------------------------------------------------------------------
 class LocalRequest(Request[R]):
-    """An extra of our own that has no form on the wire."""
+    """A request that Chroma does not have and that cannot be sent to a server."""
 
 
 @dataclass(frozen=True)
 class RecordEmbeddingModel(Given, LocalRequest[str]):
-    """Note which variant of its model embeds for a collection, unless one is noted; the result is what is noted."""
+    """Store which variant of its model embeds a collection, unless one is stored; the result is the stored one."""
 
     id: UUID
     embedding_model: str
@@ -420,7 +420,7 @@ class RecordEmbeddingModel(Given, LocalRequest[str]):
 
 @dataclass(frozen=True)
 class Edit(LocalRequest[Edited]):
-    """Delete, update and add records of one collection, all of it in one transaction."""
+    """Delete, update and add records of one collection in one transaction."""
 
     id: UUID
     edits: Edits
@@ -428,14 +428,14 @@ class Edit(LocalRequest[Edited]):
 
 @dataclass(frozen=True)
 class BeginStaging(Given, LocalRequest[Any]):
-    """Begin to take in records that are too many for one transaction; None where that brings nothing."""
+    """Begin to store records that are too many for one transaction; None if there is no need for it."""
 
     id: UUID
 
 
 @dataclass(frozen=True)
 class Stage(LocalRequest[None]):
-    """Some of these records, each with a vector. ``session`` is the result of ``BeginStaging``."""
+    """Store some of these records, each with a vector. ``session`` is the result of ``BeginStaging``."""
 
     session: Any
     records: Records
@@ -443,7 +443,7 @@ class Stage(LocalRequest[None]):
 
 @dataclass(frozen=True)
 class Publish(LocalRequest[Edited]):
-    """Let the records count, and do ``edits``, in one transaction; ids that exist are passed over or updated."""
+    """Make the records visible and do ``edits``, in one transaction; ids that exist are ignored or updated."""
 
     session: Any
     edits: Edits
@@ -464,7 +464,7 @@ class Vacuum(LocalRequest[dict[str, Any]]):
 
 @dataclass(frozen=True)
 class Verify(LocalRequest[list[str]]):
-    """Check everything stored; the result lists what is wrong, empty if nothing is."""
+    """Check everything that is stored; the result lists the problems, and is empty if there are none."""
 
 
 @dataclass(frozen=True)
@@ -476,6 +476,6 @@ class GetAsStored(LocalRequest[Columns]):
 
 @dataclass(frozen=True)
 class Explain(LocalRequest[dict[str, Any]]):
-    """Run the query and tell how: plan, candidates, exactness, milliseconds."""
+    """Run the query and describe how: plan, candidates, exactness, milliseconds."""
 
     query: Query

@@ -1,4 +1,4 @@
-"""Searches as they are sent: the texts to rank by are embedded, and nothing has another meaning over HTTP."""
+"""Searches as they are sent: their texts are embedded, and they mean the same over HTTP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chroma_nb.types import Json, ReadLevel
 
 
 def written_search(search: object) -> Json:
-    """A search as JSON; TypeError for what is none."""
+    """A search as JSON; TypeError for anything else."""
     if isinstance(search, Mapping):
         return cast(Json, plain_tree(dict(search)))
     written = search.to_dict() if hasattr(search, "to_dict") else None
@@ -28,7 +28,7 @@ def written_search(search: object) -> Json:
 
 
 def known_read_level(given: ReadLevel | str) -> ReadLevel:
-    """The level, which may be given by its name. ValueError for another name.
+    """The level, which can be given by its name. ValueError for an unknown name.
 
     >>> known_read_level("index_only")
     <ReadLevel.INDEX_ONLY: 'index_only'>
@@ -41,7 +41,7 @@ def known_read_level(given: ReadLevel | str) -> ReadLevel:
 
 
 def embedded_rank(context: CallContext, rank: object, texts: list[str], levels: int = DEEPEST) -> Any:
-    """The rank expression, as JSON, with vectors in place of texts, which are added to ``texts``."""
+    """The rank expression as JSON, with vectors in place of its texts; the texts are added to ``texts``."""
     if levels <= 0:
         raise _too_deep()
     if isinstance(rank, list | tuple):
@@ -62,10 +62,10 @@ def _too_deep() -> ValueError:
 
 
 def as_json(value: object, levels: int = DEEPEST) -> Any:
-    """A part of a search as it travels, so that it means the same to an engine in this process and to a server.
+    """A part of a search as it is sent, so that it means the same to an engine in this process and to a server.
 
     Numpy's numbers become Python's, whole numbers of more than 64 bits floats. ValueError for NaN and infinity, for
-    which JSON has no form; TypeError for what is no value of JSON at all.
+    which JSON has no form; TypeError for other types that JSON does not have.
     """
     if levels <= 0:
         raise _too_deep()
@@ -93,7 +93,7 @@ def as_json(value: object, levels: int = DEEPEST) -> Any:
 
 
 def _embedded_text(context: CallContext, text: str, key: Any) -> list[float] | Json:
-    """The vector that a text means under a key: a dense one for #embedding, else a sparse one, as JSON."""
+    """The vector of a text for a key: a dense one for #embedding, else a sparse one, as JSON."""
     if key != EMBEDDING_KEY:
         return context.sparse().query(key, text).to_dict()
     vector: list[float] = embed.run(context.function(), [text], is_query=True)[0].tolist()

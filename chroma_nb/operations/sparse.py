@@ -1,4 +1,4 @@
-"""Sparse vectors from texts: for which metadata keys of a collection, from what, and by which function.
+"""Sparse vectors from texts: for which metadata keys of a collection, from which source, by which function.
 
 As in Chroma's client, embedded and over HTTP alike. A schema names the function; its class is looked up among those
 that the caller passes. The engine stores and searches sparse vectors.
@@ -17,10 +17,10 @@ _UNKNOWN: Final = ("unknown", "legacy")
 
 
 class SparseFunctions:
-    """What makes sparse vectors, for each metadata key that a schema has an index of them for; built when needed.
+    """The functions that compute sparse vectors, one for each key with a sparse index; built when needed.
 
     ``sources`` are the keys that are filled when records are written, each with what its vectors are made of: the
-    document ("#document") or another metadata key. ``check`` refuses a function that cannot be called as one.
+    document ("#document") or another metadata key. ``check`` refuses a function that cannot be called like one.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class SparseFunctions:
                 self.sources[key] = config["source_key"]
 
     def function(self, key: str) -> Any:
-        """What makes the sparse vectors of this key; None, after a warning, where it cannot be built."""
+        """The function that computes the sparse vectors of this key; None, after a warning, if it cannot be built."""
         described = self._described.get(key)
         if described is None:
             return None
@@ -77,7 +77,7 @@ class SparseFunctions:
         metadatas: Sequence[Fields | None] | None,
         documents: Sequence[str | None] | None,
     ) -> Sequence[Fields | None] | None:
-        """The metadatas of one call, with a sparse vector of each source text that the call gives.
+        """The metadatas of one call, with a sparse vector of each source text in the call.
 
         A key that the metadata of a record has already stays as it is, also where it is None, which deletes it.
         """
@@ -104,7 +104,7 @@ class SparseFunctions:
     # --- Queries ---
 
     def query(self, key: str, text: str) -> SparseVector:
-        """The sparse vector of a text to search a key by. ValueError where there is no function for it."""
+        """The sparse vector of a text to search a key with. ValueError if there is no function for it."""
         refused = f"Cannot embed string query for key '{key}': "
         if key not in ((self.schema or {}).get("keys") or {}):
             raise ValueError(

@@ -33,7 +33,7 @@ PUBLIC = {
 PAGES = sorted(
     path
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "notebooks").glob("*.ipynb")]
-    if path.name not in {"style.md", "changelog.md"} and "_build" not in path.parts
+    if path.name != "style.md" and "_build" not in path.parts
 )
 MODULES = sorted((ROOT / "chroma_nb").rglob("*.py"))
 #: Packages below the public API.

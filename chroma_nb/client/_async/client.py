@@ -25,7 +25,7 @@ from chroma_nb.plain import plain
 from chroma_nb.schema import Schema, warn_of_other_settings
 from chroma_nb.types import CollectionMetadata, CollectionModel, Json, UserIdentity
 
-#: What embeds in a collection when nothing else is named.
+#: The embedding function of a collection if none is named.
 DEFAULT_EMBEDDING_FUNCTION: AnyEmbeddingFunction = DefaultEmbeddingFunction()
 
 
@@ -122,7 +122,7 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         """
         return await cls.create(tenant, database, system.settings)
 
-    # --- The place itself ---
+    # --- The database itself ---
 
     async def heartbeat(self) -> int:
         """Return the current time of the backend, to check that it responds.
@@ -165,7 +165,7 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         return await self._server.get_max_batch_size()
 
     async def get_user_identity(self) -> UserIdentity:
-        """Return who the backend takes this client for.
+        """Return the identity that the backend gives this client.
 
         Returns
         -------
@@ -382,11 +382,11 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         metadata
             Metadata of the collection itself.
         embedding_function
-            What turns documents into vectors. The default is the packaged model all-MiniLM-L6-v2, with 384
+            The function that turns documents into vectors. By default the packaged model all-MiniLM-L6-v2, with 384
             dimensions. With None no function is stored, and documents without embeddings are embedded with
             the default model, as in Chroma.
         data_loader
-            What loads images or other data from the URIs of records.
+            The function that loads images or other data from the URIs of records.
         get_or_create
             Return the collection of this name if it exists. Its settings stay unchanged.
 
@@ -448,7 +448,7 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
             As for ``create_collection``. If the collection exists, the stored function is used, unless you
             pass one.
         data_loader
-            What loads images or other data from the URIs of records.
+            The function that loads images or other data from the URIs of records.
 
         Returns
         -------
@@ -491,9 +491,9 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         name
             The name of the collection.
         embedding_function
-            What turns documents into vectors. By default the function that the collection stores is used.
+            The function that turns documents into vectors. By default the one that the collection stores.
         data_loader
-            What loads images or other data from the URIs of records.
+            The function that loads images or other data from the URIs of records.
         id
             The id that the collection must have, too.
 
@@ -537,7 +537,7 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         embedding_function
             As for ``get_collection``.
         data_loader
-            What loads images or other data from the URIs of records.
+            The function that loads images or other data from the URIs of records.
 
         Returns
         -------

@@ -303,39 +303,39 @@ class AsyncCollection(AsyncSearches, AsyncOverview, AsyncFrames, AsyncFiles):
         return prepare.checked(call, records)
 
     async def _vectors(self, input: list[object], call: str = "add") -> Matrix:
-        """A vector for each document, by the embedding function that ``add`` would take."""
+        """A vector for each document, from the embedding function that ``add`` would use."""
         context = self._context
         found = await blocking.run(prepare.vectors, context, input, call)
-        if not self._edits_at_once:  # else it is noted by the call that writes
+        if not self._edits_at_once:  # else the call that writes records it
             await self._record_model(context)
         return found
 
     async def _with_sparse_vectors(self, records: Records) -> Records:
-        """The records with the sparse vectors that ``add`` would make of their texts."""
+        """The records with the sparse vectors that ``add`` would compute from their texts."""
         return await blocking.run(prepare.with_sparse_vectors, self._context, records)
 
     async def _edit(self, edits: Edits, *, embedded: bool) -> Edited:
-        """Write all of it in one transaction; ``embedded`` says whether our embedding function made vectors."""
+        """Write everything in one transaction; ``embedded`` says whether our embedding function computed vectors."""
         if embedded:
             await self._record_embedding()
         return await self._client._backend.handle(requests.Edit(self._model.id, edits))
 
     async def _begin_staging(self) -> Any:
-        """What begins to take in more records than memory should hold; None where it would be in memory anyway."""
+        """Begin to store more records than memory should hold; None for a database in memory."""
         return await self._client._backend.handle(requests.BeginStaging(self.id))
 
     async def _stage(self, session: object, records: Records) -> None:
-        """Write some records that no reader counts yet."""
+        """Write some records that readers do not see yet."""
         return await self._client._backend.handle(requests.Stage(session, records))
 
     async def _publish(self, session: object, edits: Edits, *, update: bool, embedded: bool) -> Edited:
-        """Let them count, and write ``edits`` with them."""
+        """Make the staged records visible, and write ``edits`` with them."""
         if embedded:
             await self._record_embedding()
         return await self._client._backend.handle(requests.Publish(session, edits, update))
 
     async def _abandon_staging(self, session: object) -> None:
-        """Remove them."""
+        """Remove the staged records."""
         return await self._client._backend.handle(requests.AbandonStaging(session))
 
     async def _record_embedding(self) -> None:
@@ -466,7 +466,7 @@ class AsyncCollection(AsyncSearches, AsyncOverview, AsyncFrames, AsyncFiles):
         return await blocking.run(self._with_data, result, include) if "data" in include else result
 
     async def _get_as_stored(self, include: Include, **arguments: object) -> Columns:
-        """What ``get`` returns for these arguments, as columns for a table; "data" is not among what it includes."""
+        """The result of ``get``, as columns for a table; ``include`` does not contain "data"."""
         request = await blocking.run(asking.get, self._context, include=include, **arguments)
         return await self._client._backend.handle(requests.GetAsStored(request))
 
@@ -493,12 +493,12 @@ class AsyncCollection(AsyncSearches, AsyncOverview, AsyncFrames, AsyncFiles):
     # --- The collection itself ---
 
     async def _record_model(self, context: CallContext) -> None:
-        """Note with the collection, the first time, which variant of its model embeds for it."""
+        """Store with the collection, once, which variant of its model embeds its texts."""
         variant = context.variant()
         if variant is not None and self._model.embedding_model is None:
             try:
                 self._recorded(await self._client._backend.handle(requests.RecordEmbeddingModel(self.id, variant)))
-            except NotImplementedError:  # a server keeps no such note; this handle does
+            except NotImplementedError:  # a server does not store it; this handle does
                 self._recorded(variant)
 
     async def modify(
@@ -654,7 +654,7 @@ class AsyncCollection(AsyncSearches, AsyncOverview, AsyncFrames, AsyncFiles):
         return await self._client._backend.handle(request)
 
     async def get_attached_function(self, name: str) -> Any:
-        """Return what is known of an attached function.
+        """Return the description of an attached function.
 
         Parameters
         ----------

@@ -28,7 +28,7 @@ _FIELDS = ["embeddings", "documents", "metadatas", "uris"]
 
 
 class AsyncFiles:
-    """The side of a collection that faces files and tables of other tools."""
+    """The methods of a collection that read and write files and tables of other tools."""
 
     async def to_parquet(
         self,
@@ -258,7 +258,7 @@ class AsyncFiles:
         return await self._read(batches, table.num_rows)
 
     async def _described(self: Any) -> Json:
-        """What a file says of the collection it came from."""
+        """What a file says about the collection it comes from."""
         model = self.get_model()
         first = await self.get(limit=1, include=["embeddings"])
         return {
@@ -275,7 +275,7 @@ class AsyncFiles:
         where_document: WhereDocument | None,
         batch_size: int,
     ) -> None:
-        """The records at one moment: they fit into memory, where the table is to be."""
+        """Fill the table with the records of one moment; they fit into memory, as the table does."""
         positive("batch_size", batch_size)
         got = await self._get_as_stored(_FIELDS, where=where, where_document=where_document)
         records = await blocking.run(Records.of_result, got)
@@ -300,7 +300,7 @@ class AsyncFiles:
                     got = await read(ids=ids[start : start + batch_size], include=_FIELDS)
                     records = await blocking.run(Records.of_result, got)
                     await blocking.run(file.write, records)
-                    written += len(got["ids"])  # somebody may delete meanwhile
+                    written += len(got["ids"])  # another client may delete records meanwhile
                     bar.update(len(got["ids"]))
             await blocking.run(file.close)
         except BaseException:
@@ -309,7 +309,7 @@ class AsyncFiles:
         return written
 
     async def _read(self: Any, read: Iterable[Records], total: int | None) -> int:
-        """Upsert the records of a file; at once where the collection can, else batch by batch."""
+        """Upsert the records of a file: in one transaction if the collection can, else batch by batch."""
         batches = (without_empty_metadata(batch) for batch in read if len(batch))
         if self._edits_at_once:
             return (await writing.write_pieces(self, "upsert", batches, total, bar=_READING)).written

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import pandas
 
 
-#: Of ``add(df)`` and its like: shown after a second.
+#: The progress bar of ``add(df)`` and similar calls: shown after a second.
 _BAR = record_bar(None)
-#: Options by other words for them.
+#: Other words that users may write -> the option they mean.
 _NAMES = suggesting(
     ids="id", key="id", text="document", texts="document", documents="document", content="document",
     vector="embedding", vectors="embedding", embeddings="embedding", uris="uri", metadatas="metadata",
@@ -30,7 +30,7 @@ _NAMES = suggesting(
 
 
 class AsyncFrames:
-    """The table side of a collection."""
+    """The methods of a collection that take or return tables."""
 
     async def to_df(
         self: AsyncCollection,
@@ -381,7 +381,7 @@ class AsyncFrames:
         return await syncing.sync(self, df, delete=delete, bar=record_bar(progress), **options)
 
     async def _write_frame(self: AsyncCollection, verb: Verb, frame: object, *others: object) -> None:
-        """``add(df)`` and its like: the columns as they are called, nothing beside them."""
+        """``add(df)`` and similar calls: the columns under their own names, without further arguments."""
         if set(map(type, others)) != {NoneType}:
             raise ValueError(
                 f"{verb}(df) takes a DataFrame and no other argument. To name its columns, use "
@@ -390,7 +390,7 @@ class AsyncFrames:
         await writing.write(self, verb, frame, bar=_BAR)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
-        # Not _repr_html_: programs look whether a collection has one, and Chroma's has none.
+        # Not _repr_html_: programs check whether a collection has one, and Chroma's does not.
         from chroma_nb.display.formatters import collection_html
 
         return {"text/html": collection_html(self)}  # type: ignore[arg-type]  # a part of the collection

@@ -15,7 +15,7 @@ from chroma_nb.types import Include, Where, WhereDocument
 
 
 class AsyncOverview(CollectionCommon[AsyncServer]):
-    """The side of a collection that tells what is in it."""
+    """The methods of a collection that summarise its contents."""
 
     @overload
     async def facets(
@@ -61,8 +61,8 @@ class AsyncOverview(CollectionCommon[AsyncServer]):
         limit
             The most values to list.
         edges
-            For some keys, the limits between which their numbers are counted:
-            ``{"grams": [0, 10, 1000]}``. By default limits that are easy to read are chosen.
+            For some keys, the bounds between which their numbers are counted:
+            ``{"grams": [0, 10, 1000]}``. By default, bounds that are easy to read are chosen.
 
         Returns
         -------

@@ -26,7 +26,7 @@ from chroma_nb.types import (
 
 
 class AsyncSearches(CollectionCommon[AsyncServer]):
-    """The side of a collection that searches it."""
+    """The methods of a collection that search it."""
 
     async def query(
         self,

@@ -43,13 +43,13 @@ class AsyncServer(AsyncServerAPI):
         self._backend = backend
 
     def stop(self) -> None:
-        """Release what the backend holds now, even if others use it."""
+        """Release what the backend holds now, even if other clients use it."""
         self._backend.stop()
 
     # --- The server itself ---
 
     def get_settings(self) -> Settings:
-        """The settings this was made with."""
+        """The settings this server was created with."""
         return self._backend.settings
 
     async def heartbeat(self) -> int:
@@ -113,7 +113,7 @@ class AsyncServer(AsyncServerAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> CollectionModel:
-        """Make a collection."""
+        """Create a collection."""
         request = prepare.create_collection(
             name=name,
             tenant=tenant,
@@ -135,7 +135,7 @@ class AsyncServer(AsyncServerAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> CollectionModel:
-        """The collection of this name, made if it is not there."""
+        """The collection of this name, created if it does not exist."""
         return await self.create_collection(name, schema, configuration, metadata, True, tenant, database)
 
     async def get_collection(
@@ -165,7 +165,7 @@ class AsyncServer(AsyncServerAPI):
         place = (id, tenant, database)
         return await self._backend.handle(requests.ModifyCollection(*place, new_name, new_metadata, new_configuration))
 
-    # --- Records: Chroma's names, for programs that reach below a collection. Arguments are not checked here. ---
+    # --- Records: Chroma's names, for programs that use calls below a collection. Arguments are not checked here. ---
 
     async def _count(
         self,
@@ -284,18 +284,18 @@ class AsyncServer(AsyncServerAPI):
 
 
 class AsyncFastAPI(AsyncServer):
-    """That of a client of a server."""
+    """The root object of a client of a server."""
 
 
 class AsyncRustBindingsAPI(AsyncServer):
-    """That of a client of the engine in this process."""
+    """The root object of a client of the engine in this process."""
 
 
 class AsyncSegmentAPI(AsyncServer):
-    """That of a client whose settings name Chroma's older engine: the same one here."""
+    """The root object of a client whose settings name Chroma's older engine; here it is the same engine."""
 
 
-#: The last part of ``chroma_api_impl`` -> the class that programs ask about with ``isinstance``.
+#: The last part of ``chroma_api_impl`` -> the class that programs check with ``isinstance``.
 _KINDS: dict[str, type[AsyncServer]] = {
     kind.__name__: kind for kind in (AsyncFastAPI, AsyncRustBindingsAPI, AsyncSegmentAPI)
 }

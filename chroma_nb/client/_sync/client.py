@@ -28,7 +28,7 @@ from chroma_nb.plain import plain
 from chroma_nb.schema import Schema, warn_of_other_settings
 from chroma_nb.types import CollectionMetadata, CollectionModel, Json, UserIdentity
 
-#: What embeds in a collection when nothing else is named.
+#: The embedding function of a collection if none is named.
 DEFAULT_EMBEDDING_FUNCTION: AnyEmbeddingFunction = DefaultEmbeddingFunction()
 
 
@@ -96,7 +96,7 @@ class Client(SharedSystemClient, ClientAPI):
         """
         return cls(tenant, database, system.settings)
 
-    # --- The place itself ---
+    # --- The database itself ---
 
     def heartbeat(self) -> int:
         """Return the current time of the backend, to check that it responds.
@@ -139,7 +139,7 @@ class Client(SharedSystemClient, ClientAPI):
         return self._server.get_max_batch_size()
 
     def get_user_identity(self) -> UserIdentity:
-        """Return who the backend takes this client for.
+        """Return the identity that the backend gives this client.
 
         Returns
         -------
@@ -356,11 +356,11 @@ class Client(SharedSystemClient, ClientAPI):
         metadata
             Metadata of the collection itself.
         embedding_function
-            What turns documents into vectors. The default is the packaged model all-MiniLM-L6-v2, with 384
+            The function that turns documents into vectors. By default the packaged model all-MiniLM-L6-v2, with 384
             dimensions. With None no function is stored, and documents without embeddings are embedded with
             the default model, as in Chroma.
         data_loader
-            What loads images or other data from the URIs of records.
+            The function that loads images or other data from the URIs of records.
         get_or_create
             Return the collection of this name if it exists. Its settings stay unchanged.
 
@@ -422,7 +422,7 @@ class Client(SharedSystemClient, ClientAPI):
             As for ``create_collection``. If the collection exists, the stored function is used, unless you
             pass one.
         data_loader
-            What loads images or other data from the URIs of records.
+            The function that loads images or other data from the URIs of records.
 
         Returns
         -------
@@ -465,9 +465,9 @@ class Client(SharedSystemClient, ClientAPI):
         name
             The name of the collection.
         embedding_function
-            What turns documents into vectors. By default the function that the collection stores is used.
+            The function that turns documents into vectors. By default the one that the collection stores.
         data_loader
-            What loads images or other data from the URIs of records.
+            The function that loads images or other data from the URIs of records.
         id
             The id that the collection must have, too.
 
@@ -511,7 +511,7 @@ class Client(SharedSystemClient, ClientAPI):
         embedding_function
             As for ``get_collection``.
         data_loader
-            What loads images or other data from the URIs of records.
+            The function that loads images or other data from the URIs of records.
 
         Returns
         -------

@@ -39,7 +39,7 @@ class FetchedWords:
 
 
 def fetched(collection: Any, known: FetchedWords | None) -> FetchedWords:
-    """What is ``known``, or, where the server counts another number of records, what it has now."""
+    """``known``, or the words as they are now if the server counts another number of records."""
     count = collection.count()
     if known is not None and known.count == count:
         return known
@@ -61,7 +61,7 @@ def _indexed(documents: list[str | None]) -> WordIndex:
 
 
 def hybrid(collection: Any, request: Hybrid, words: FetchedWords | None) -> HybridResult:
-    """What ``request`` asks for, of a server that searches by meaning; ``words`` unless it asks for meaning alone."""
+    """The result of ``request`` from a server that searches by meaning; ``words`` is None to search by meaning only."""
     from chroma_nb.engine.search.fusion import Fused, depth_for, how_found
 
     depth = depth_for(request.n_results)
@@ -97,7 +97,7 @@ def hybrid(collection: Any, request: Hybrid, words: FetchedWords | None) -> Hybr
 
 
 def _measure(collection: Any, vector: object, ids: list[str], distances: dict[str, float]) -> None:
-    """Add the distances of those that words alone found."""
+    """Add the distances of the records that only the words found."""
     others = [ident for ident in ids if ident not in distances]
     if others:
         found = collection.query(
@@ -127,7 +127,7 @@ def _columns(request: Hybrid, hits: list[list[str]], distances: list[dict[str, f
         values = None if got is None else got[name]
         columns[name] = None
         if name in request.include:
-            # A record that was deleted in between has nothing.
+            # A record that was deleted in between has no values.
             columns[name] = [
                 [values[place[ident]] if values is not None and ident in place else None for ident in some]
                 for some in hits

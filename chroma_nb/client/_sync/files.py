@@ -30,7 +30,7 @@ _FIELDS = ["embeddings", "documents", "metadatas", "uris"]
 
 
 class Files:
-    """The side of a collection that faces files and tables of other tools."""
+    """The methods of a collection that read and write files and tables of other tools."""
 
     def to_parquet(
         self,
@@ -260,7 +260,7 @@ class Files:
         return self._read(batches, table.num_rows)
 
     def _described(self: Any) -> Json:
-        """What a file says of the collection it came from."""
+        """What a file says about the collection it comes from."""
         model = self.get_model()
         first = self.get(limit=1, include=["embeddings"])
         return {
@@ -277,7 +277,7 @@ class Files:
         where_document: WhereDocument | None,
         batch_size: int,
     ) -> None:
-        """The records at one moment: they fit into memory, where the table is to be."""
+        """Fill the table with the records of one moment; they fit into memory, as the table does."""
         positive("batch_size", batch_size)
         got = self._get_as_stored(_FIELDS, where=where, where_document=where_document)
         records = Records.of_result(got)
@@ -302,7 +302,7 @@ class Files:
                     got = read(ids=ids[start : start + batch_size], include=_FIELDS)
                     records = Records.of_result(got)
                     file.write(records)
-                    written += len(got["ids"])  # somebody may delete meanwhile
+                    written += len(got["ids"])  # another client may delete records meanwhile
                     bar.update(len(got["ids"]))
             file.close()
         except BaseException:
@@ -311,7 +311,7 @@ class Files:
         return written
 
     def _read(self: Any, read: Iterable[Records], total: int | None) -> int:
-        """Upsert the records of a file; at once where the collection can, else batch by batch."""
+        """Upsert the records of a file: in one transaction if the collection can, else batch by batch."""
         batches = (without_empty_metadata(batch) for batch in read if len(batch))
         if self._edits_at_once:
             return (writing.write_pieces(self, "upsert", batches, total, bar=_READING)).written

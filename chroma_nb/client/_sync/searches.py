@@ -28,7 +28,7 @@ from chroma_nb.types import (
 
 
 class Searches(CollectionCommon[Server]):
-    """The side of a collection that searches it."""
+    """The methods of a collection that search it."""
 
     def query(
         self,

@@ -45,13 +45,13 @@ class Server(ServerAPI):
         self._backend = backend
 
     def stop(self) -> None:
-        """Release what the backend holds now, even if others use it."""
+        """Release what the backend holds now, even if other clients use it."""
         self._backend.stop()
 
     # --- The server itself ---
 
     def get_settings(self) -> Settings:
-        """The settings this was made with."""
+        """The settings this server was created with."""
         return self._backend.settings
 
     def heartbeat(self) -> int:
@@ -115,7 +115,7 @@ class Server(ServerAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> CollectionModel:
-        """Make a collection."""
+        """Create a collection."""
         request = prepare.create_collection(
             name=name,
             tenant=tenant,
@@ -137,7 +137,7 @@ class Server(ServerAPI):
         tenant: str = DEFAULT_TENANT,
         database: str = DEFAULT_DATABASE,
     ) -> CollectionModel:
-        """The collection of this name, made if it is not there."""
+        """The collection of this name, created if it does not exist."""
         return self.create_collection(name, schema, configuration, metadata, True, tenant, database)
 
     def get_collection(
@@ -167,7 +167,7 @@ class Server(ServerAPI):
         place = (id, tenant, database)
         return self._backend.handle(requests.ModifyCollection(*place, new_name, new_metadata, new_configuration))
 
-    # --- Records: Chroma's names, for programs that reach below a collection. Arguments are not checked here. ---
+    # --- Records: Chroma's names, for programs that use calls below a collection. Arguments are not checked here. ---
 
     def _count(
         self,
@@ -286,18 +286,18 @@ class Server(ServerAPI):
 
 
 class FastAPI(Server):
-    """That of a client of a server."""
+    """The root object of a client of a server."""
 
 
 class RustBindingsAPI(Server):
-    """That of a client of the engine in this process."""
+    """The root object of a client of the engine in this process."""
 
 
 class SegmentAPI(Server):
-    """That of a client whose settings name Chroma's older engine: the same one here."""
+    """The root object of a client whose settings name Chroma's older engine; here it is the same engine."""
 
 
-#: The last part of ``chroma_api_impl`` -> the class that programs ask about with ``isinstance``.
+#: The last part of ``chroma_api_impl`` -> the class that programs check with ``isinstance``.
 _KINDS: dict[str, type[Server]] = {
     kind.__name__: kind for kind in (FastAPI, RustBindingsAPI, SegmentAPI)
 }

@@ -12,7 +12,7 @@ from typing import Any, Final
 from chroma_nb.query.conditions import Condition
 from chroma_nb.query.operators import OPERATORS
 
-#: Whether a document passes. None is a record without a document.
+#: Whether a document passes. None means a record without a document.
 DocumentMatch = Callable[[str | None], bool]
 
 
@@ -48,7 +48,7 @@ def _is_there(wanted: bool) -> DocumentMatch:
     return lambda text: (text is not None) is wanted
 
 
-#: What an operator means for documents: a function of the operand for each that is not the negative of another.
+#: The tests of documents: a function of the operand for each operator that is not the negative of another.
 MATCHES: Final[dict[str, Callable[[Any], DocumentMatch]]] = {
     "$contains": _contains,
     "$regex": _matches,

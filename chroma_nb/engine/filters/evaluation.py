@@ -27,9 +27,9 @@ from chroma_nb.query.conditions import DOCUMENT_KEY, And, Condition, Or, Where
 from chroma_nb.query.operators import OPERATORS
 from chroma_nb.types import Array
 
-#: Keys -> columns in which they are.
+#: Keys -> the columns that hold them.
 ColumnSource = Callable[[Collection[str]], Columns]
-#: Rows -> their documents, in the order asked for.
+#: Rows -> their documents, in the same order.
 DocumentSource = Callable[[Rows], Sequence[str | None]]
 #: Ids -> the rows of those that exist.
 IdSource = Callable[[Sequence[str]], Rows]
@@ -37,7 +37,7 @@ IdSource = Callable[[Sequence[str]], Rows]
 Test = Callable[[Cells], Mask]
 
 _INT64 = np.iinfo(np.int64)
-#: So many documents are fetched at a time.
+#: How many documents are fetched at a time.
 _DOCUMENTS_AT_ONCE = 10_000
 #: The key of ids, in a search.
 ID_KEY: Final = "#id"
@@ -52,9 +52,9 @@ def evaluate(
     stop: int | None = None,
     ids: IdSource | None = None,
 ) -> Mask:
-    """Which of the rows from ``start`` to ``stop`` are alive and satisfy ``condition``.
+    """A mask of the rows from ``start`` to ``stop`` that are alive and satisfy ``condition``.
 
-    ``alive`` covers all rows. Metadata is looked at first; documents are fetched only for the rows that it leaves in
+    ``alive`` covers all rows. Metadata is tested first; documents are fetched only for the rows that it leaves in
     doubt. ``columns`` is called, with all keys of the condition, only when there is a condition on metadata. An invalid
     pattern is refused even where no document would be read.
 
@@ -71,13 +71,13 @@ def evaluate(
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """The rows that are asked: from ``start`` to ``stop``."""
+    """The rows to test: from ``start`` to ``stop``."""
 
     columns: ColumnSource
     documents: DocumentSource
     start: int
     stop: int
-    #: All that the condition asks for: columns are made of one pass over the records.
+    #: All keys of the condition: columns are built in one pass over the records.
     keys: frozenset[str]
     ids: IdSource | None
 
@@ -87,12 +87,12 @@ class _Node(Protocol):
 
     @property
     def reads_documents(self) -> bool:
-        """Whether any part is about documents, which are read from the database."""
+        """Whether any part tests documents, which are read from the database."""
         ...
 
     @property
     def keys(self) -> frozenset[str]:
-        """The metadata keys that any part is about."""
+        """The metadata keys that any part tests."""
         ...
 
     def narrow(self, candidates: Mask, rows: _Rows) -> Mask:
@@ -117,7 +117,7 @@ class _OfKey:
 
 @dataclass(frozen=True, slots=True)
 class _OfIds(_OfKey):
-    """``$eq``, ``$ne``, ``$in`` and ``$nin`` of ids where they can be asked for; else as of any key."""
+    """``$eq``, ``$ne``, ``$in`` and ``$nin`` of ids in a search; elsewhere "#id" is a key like any other."""
 
     wanted: Sequence[Any]
 
@@ -132,7 +132,7 @@ class _OfIds(_OfKey):
 
 @dataclass(frozen=True, slots=True)
 class _OfDocuments:
-    """Whatever is asked of the document alone, so that each is fetched once."""
+    """All conditions on the document together, so that each document is fetched once."""
 
     match: DocumentMatch
     reads_documents: ClassVar[bool] = True
@@ -195,7 +195,7 @@ def _compiled(condition: Where) -> _Node:
 
 
 def _junction(every: bool, nodes: Sequence[_Node]) -> _Node:
-    """Nodes that read metadata only come first, then all about documents as one, then those that read both."""
+    """Nodes that read metadata only come first, then all on documents as one, then those that read both."""
     matches = [node.match for node in nodes if isinstance(node, _OfDocuments)]
     of_documents = [_OfDocuments(_combined(all if every else any, matches))] if matches else []
     if len(matches) == len(nodes):
@@ -225,7 +225,7 @@ class _Order:
     """One of = < <= > >= between numbers, without rounding either side."""
 
     compare: Callable[[Any, Any], Any]
-    #: How a bound that is no whole number (or no float) becomes one without changing what satisfies it.
+    #: How a bound that is not a whole number (or not a float) becomes one without changing the result.
     round_up: bool | None
 
     def __call__(self, operand: Any) -> Test:
@@ -243,7 +243,7 @@ class _Order:
         return test
 
     def ints(self, values: Ints, operand: float) -> Mask:
-        """``values`` against ``operand``, which may be a fraction or beyond 64 bits."""
+        """``values`` compared with ``operand``, which may be a fraction or beyond 64 bits."""
         if operand > _INT64.max or operand < _INT64.min:  # infinities too: the same for every value
             return np.full(len(values), self.compare(0, operand), np.bool_)
         bound = math.ceil(operand) if self.round_up else math.floor(operand)
@@ -252,7 +252,7 @@ class _Order:
         return np.asarray(self.compare(values, np.int64(bound)))
 
     def floats(self, values: Float64, operand: float) -> Mask:
-        """``values`` against ``operand``, which may be an integer that no float is equal to."""
+        """``values`` compared with ``operand``, which may be an integer that no float is equal to."""
         try:
             bound = float(operand)
         except OverflowError:
@@ -317,13 +317,13 @@ def _both_kinds(integers: Sequence[int], fractions: Sequence[float]) -> tuple[In
     floats = np.array(fractions, np.float64)
     whole = floats[(np.floor(floats) == floats) & (floats >= -(2.0**63)) & (floats < 2.0**63)].astype(np.int64)
     rounded = ints.astype(np.float64)
-    inside = rounded < 2.0**63  # the largest integers round up to 2**63, which is none of them
+    inside = rounded < 2.0**63  # the largest integers round up to 2**63, which is not among them
     exact = rounded[inside][rounded[inside].astype(np.int64) == ints[inside]]
     return np.concatenate([ints, whole]), np.sort(np.concatenate([floats, exact]))
 
 
 def _among(values: Array, ascending: Array) -> Mask:
-    """Which values occur in ``ascending``; ``np.isin`` is quick for integers and short lists, not for many floats."""
+    """Which values occur in ``ascending``; ``np.isin`` is fast for integers and short lists, not for many floats."""
     if values.dtype.kind == "i" or len(ascending) < 20:
         return np.isin(values, ascending)
     at = np.minimum(np.searchsorted(ascending, values), len(ascending) - 1)
@@ -349,7 +349,7 @@ def _is_there(operand: bool) -> Test:
     return lambda cells: np.asarray(cells.tags != ABSENT)
 
 
-#: What an operator means for metadata: a function of the operand for each that is not the negative of another.
+#: The tests of metadata: a function of the operand for each operator that is not the negative of another.
 TESTS: Final[dict[str, Callable[[Any], Test]]] = {
     "$eq": _equal,
     "$gt": _Order(operator.gt, round_up=False),

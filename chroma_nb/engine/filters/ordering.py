@@ -39,7 +39,7 @@ def _sorted(cells: Cells, descending: bool) -> Ints:
 
 
 def _numbers(cells: Cells) -> Float64:
-    """The float that is nearest to each number; 0 for what is none."""
+    """The float that is nearest to each number; 0 for other cells."""
     numbers = np.zeros(len(cells))
     if cells.ints is not None:
         of_tag = cells.tags == INT
@@ -56,7 +56,7 @@ def _rounded(ints: Ints) -> Float64:
 
 
 def _rests(cells: Cells) -> Ints:
-    """What tells cells of one kind and number apart: what rounding took from integers, the place of a text, True."""
+    """What orders cells of one kind and rounded number: the rounding error of integers, the rank of a text, True."""
     rests: Ints = (cells.tags == TRUE).astype(np.int64)
     if cells.ints is not None:
         of_tag = cells.tags == INT

@@ -16,7 +16,7 @@ from chroma_nb.engine.filters.regex_syntax import PYTHON, RE2, RE2_MARKED, marke
 #: Whether the pattern occurs in a text.
 Search: TypeAlias = Callable[[str], bool]
 
-#: Where Python's re stands in for RE2, one filter may take so long.
+#: Where Python's re replaces RE2: the longest time of one filter.
 _PATIENCE_SECONDS: Final = 10.0
 
 

@@ -1,7 +1,7 @@
 r"""Rust's regex syntax, rewritten for RE2 (and for Python's re, where there is no RE2).
 
 RE2 has the same guarantees and nearly the same syntax. The differences: ``\d``, ``\w`` and ``\s`` mean
-Unicode, classes may be nested, intersected and subtracted, and each refuses a little that the other takes.
+Unicode, classes may be nested, intersected and subtracted, and each accepts some patterns that the other refuses.
 Searches only test whether a pattern occurs, so groups capture nothing and laziness is dropped.
 """
 
@@ -20,19 +20,19 @@ from typing import Final, NoReturn, TypeAlias
 from chroma_nb.errors import InvalidArgumentError
 
 _DEEPEST: Final = 100
-#: Characters of a pattern, and ranges that its classes may hold all together (``\W`` alone stands for 700): reading and
+#: The most characters of a pattern, and ranges in all of its classes together (``\W`` alone has 700): reading and
 #: compiling a pattern takes some seconds at most. Rust's limit is one of memory.
 _LONGEST: Final = 100_000
 _LARGEST: Final = 500_000
-#: A property stands for so many ranges, more or less.
+#: About how many ranges a property has.
 _OF_PROPERTY: Final = 100
-#: Patterns that are kept translated are no longer.
+#: The longest pattern whose translation is kept.
 _KEPT_LENGTH: Final = 1_000
-#: RE2 repeats no more often; Rust's limit is one of memory.
+#: The most repetitions of RE2; Rust limits memory instead.
 _MOST_REPETITIONS: Final = 1000
-#: Numbers have no more digits, leading zeros among them.
+#: The most digits of a number, with leading zeros.
 _DIGITS: Final = 100
-#: With so many repetitions one after the other a backtracking engine is still quick.
+#: A backtracking engine is still fast with this many repetitions one after the other.
 _TAME: Final = 2
 _MARK: Final = "[-w]"
 _LAST: Final = sys.maxunicode
@@ -45,7 +45,7 @@ def refuse(reason: str) -> NoReturn:
 
 @dataclass(frozen=True)
 class Dialect:
-    """How an engine spells what the engines do not share."""
+    """How an engine spells what differs between the engines."""
 
     end: str
     #: Knows Unicode properties.
@@ -61,14 +61,14 @@ PYTHON: Final = Dialect(end=r"(?:\Z)", properties=False)
 
 @dataclass(frozen=True)
 class Translated:
-    """A pattern in another engine's words."""
+    """A pattern in another engine's syntax."""
 
     text: str
-    #: It asks where words begin or end.
+    #: Whether it has word boundaries.
     boundaries: bool
-    #: It asks where lines begin or end.
+    #: Whether it has line boundaries.
     lines: bool
-    #: A backtracking engine is safe with it: few repetitions, none of them of a repetition or a choice.
+    #: Whether a backtracking engine is safe with it: few repetitions, none of a repetition or a choice.
     tame: bool
 
 
@@ -99,7 +99,7 @@ _kept = lru_cache(maxsize=256)(_translated)
 def marked(text: str) -> str:
     r"""``text`` with every character between two marks that say whether it belongs to a word.
 
-    RE2's ``\b`` knows the words of ASCII only; the marks are such words, so between two characters it sees what
+    RE2's ``\b`` knows the words of ASCII only; the marks are such words, so between two characters it finds what
     Unicode says of them.
 
     >>> marked("né!")
@@ -242,7 +242,7 @@ def _intersection(a: Items, b: Items) -> Items:
     return tuple(_complement([*_complement(_resolved(a)), *_complement(_resolved(b))]))
 
 
-#: The operators inside brackets. Symmetric difference is what is in one of two and not in both.
+#: The operators inside brackets. A symmetric difference has what is in one of two and not in both.
 _SET_OPERATIONS: Final[dict[str, Callable[[Items, Items], Items]]] = {
     "&&": _intersection,
     "--": lambda a, b: _intersection(a, _negation(b)),
@@ -266,7 +266,7 @@ _HEX_DIGITS: Final = {"x": 2, "u": 4, "U": 8}
 
 
 class _Parser:
-    """Recursive descent over a pattern; each method consumes what it is named after and gives its translation."""
+    """Recursive descent over a pattern; each method consumes what it is named after and returns its translation."""
 
     def __init__(self, pattern: str, dialect: Dialect) -> None:
         self.pattern = pattern
@@ -276,7 +276,7 @@ class _Parser:
         self.repetitions = self.choices = 0
         self.wild = False
         self.names: set[str] = set()
-        self.held = 0  # by classes, so far
+        self.held = 0  # ranges in the classes, so far
 
     def alternatives(self, flags: _Flags, depth: int) -> str:
         """Up to the closing parenthesis or the end."""
@@ -285,7 +285,7 @@ class _Parser:
         done: list[str] = []
         atoms: list[str] = []
         repeatable = busy = False
-        repeated = 0  # so many repetitions of one atom
+        repeated = 0  # repetitions of one atom
         while self.at < len(self.pattern) and self.pattern[self.at] != ")":
             character = self.pattern[self.at]
             if flags.x and self._skip_space():
@@ -355,7 +355,7 @@ class _Parser:
 
     # Groups and flags
     def _flags_alone(self, flags: _Flags) -> _Flags | None:
-        """``(?i)``: flags for the rest of this group; None when something else stands here."""
+        """``(?i)``: flags for the rest of this group; None if something else follows."""
         if not self.pattern.startswith("(?", self.at):
             return None
         end = self.at + 2
@@ -400,7 +400,7 @@ class _Parser:
         return _changed(flags, letters)
 
     def _up_to(self, end: str, start: int) -> str | None:
-        """What stands from ``start`` up to the next ``end``, which is consumed too; None where there is none."""
+        """The text from ``start`` up to the next ``end``, which is consumed, too; None if there is no ``end``."""
         found = self.pattern.find(end, start)
         if found < 0:
             return None
@@ -452,7 +452,7 @@ class _Parser:
         return self._one(self._point(point), flags)
 
     def _one(self, text: str, flags: _Flags) -> str:
-        """What matches one character."""
+        """An atom that matches one character."""
         text = f"(?i:{text})" if flags.i else text
         return f"(?:{_MARK}{text}{_MARK})" if self.dialect.marked else text
 
@@ -539,7 +539,7 @@ class _Parser:
 
     # Brackets
     def _brackets(self, flags: _Flags, depth: int) -> tuple[Items, bool]:
-        """``[...]`` with all that may stand inside; and whether it is ``[^...]``."""
+        """``[...]`` with everything inside it, and whether it is ``[^...]``."""
         if depth > _DEEPEST:
             refuse("classes are nested too deeply")
         start = self.at
@@ -569,7 +569,7 @@ class _Parser:
         return (found, negated) if found else (((0, _LAST),), False)
 
     def _combined(self, pending: tuple[str, Items] | None, items: list[Item]) -> Items:
-        """What stands before an operator, if there is one, and what follows it."""
+        """The items before an operator, if there is one, combined with those after it."""
         if pending is None:
             return tuple(items)
         operation, before = pending
@@ -577,7 +577,7 @@ class _Parser:
         return self._counted(_SET_OPERATIONS[operation](self._counted(before), after))
 
     def _counted(self, items: Items) -> Items:
-        """The same; refused when all classes together hold too much, which is a measure of their cost."""
+        """The same; refused when all classes together have too many ranges, which measure their cost."""
         self.held += sum(_OF_PROPERTY if isinstance(item, Property) else 1 for item in items)
         if self.held > _LARGEST:
             refuse("its character classes are too large")
@@ -618,7 +618,7 @@ class _Parser:
 
 
 def _changed(flags: _Flags, letters: str) -> _Flags:
-    """``i``, ``s-m`` and the like."""
+    """Flags such as ``i`` and ``s-m``."""
     on, dash, off = letters.partition("-")
     if (dash and not off) or "-" in off or not set(on + off) <= set("imsxuU") or len(set(on + off)) < len(on + off):
         refuse("unrecognized flag")

@@ -12,7 +12,7 @@ from chroma_nb.engine.filters.evaluation import evaluate
 from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.query.conditions import Where
 
-#: Rows whose filter is evaluated first when only the first few matches are wanted; then four times as many.
+#: How many rows are tested first when only the first few matches are wanted; then four times as many.
 _FIRST_BLOCK: Final = 512
 
 
@@ -21,7 +21,7 @@ def select(
 ) -> Ints:
     """The rows selected, in get() order.
 
-    Raises InvalidArgumentError for a filter on what the collection's schema leaves out of its indexes.
+    Raises InvalidArgumentError for a filter on a key that the collection's schema does not index.
     """
     if filter is not None and (unindexed := snapshot.row.unindexed) is not None:
         unindexed.refuse(filter)
@@ -39,7 +39,7 @@ def select(
 
 
 def allowed(snapshot: Snapshot, filter: Where | None) -> Ints:
-    """The rows that a search may return, in get() order. Its filter may ask for ids."""
+    """The rows that a search may return, in get() order. Its filter may test ids."""
     memory = snapshot.memory
     if filter is None:
         return memory.live_rows()

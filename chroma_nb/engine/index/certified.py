@@ -24,44 +24,44 @@ from chroma_nb.engine.index.exact import ExactIndex
 from chroma_nb.engine.threads import Halt, in_parts
 from chroma_nb.types import Matrix, Vector
 
-#: Fewer dimensions, or rows, are scanned as fast.
+#: With fewer dimensions, or rows, a scan is as fast.
 SMALLEST_DIMENSION: Final = 32
-#: Of more, the rounding errors are not proved to be within ``codes.SLACK``. (Products fit int32 up to 133,144.)
+#: With more, the rounding errors are not proved to be within ``codes.SLACK``. (Products fit int32 up to 133,144.)
 LARGEST_DIMENSION: Final = 4_096
 FEWEST_ROWS: Final = 8_192
-#: For batches: so many queries, and rows.
+#: For batches: the least number of queries, and of rows.
 SMALLEST_BATCH: Final = 3
 FEWEST_ROWS_FOR_A_BATCH: Final = 2_048
-#: From so many queries on numpy's product is as fast as it gets.
+#: From this number of queries on, numpy's product has reached its full speed.
 _LARGE_BATCH: Final = 32
-#: So few allowed rows are measured by exact.py.
+#: This many allowed rows, or fewer, are measured by exact.py.
 FEW_ALLOWED: Final = 2_000
-#: Of more than this share all are bounded and the others passed over.
+#: If more than this share is allowed, all rows are bounded and the others skipped.
 GATHERED_SHARE: Final = 0.25
 #: Rows left to measure beyond which everything is scanned, as a share of all rows.
 LARGEST_LEFT: Final = 0.15
 #: Rows left to measure beyond which float32 looks at them first.
 NARROWED: Final = 2_048
-#: Bytes of codes that are given to a thread of their own.
+#: Bytes of codes that are worth another thread.
 _BYTES_OF_A_THREAD: Final = 12_000_000
-#: Seconds a code of 384 dimensions takes to make, a float32 vector to scan, and to multiply in a batch.
+#: Seconds to compute a code of 384 dimensions, to scan a float32 vector, and to multiply one in a batch.
 CODING_SECONDS: Final = 1.6e-6
 _SCAN_SECONDS: Final = 3e-8
 _MULTIPLY_SECONDS: Final = 6e-9
-#: A call makes codes for so long at most; longer is for the background.
+#: The longest time for which a call computes codes; the background thread does longer work.
 _LONGEST_WAIT: Final = 0.5
-#: Codes are of no use while more than this share of the queries is scanned in the end, of so many at least; after so
+#: Codes are of no use while more than this share of the queries, of at least so many, ends in a scan; after so
 #: many scans they are tried again.
 _LARGEST_SHARE_SCANNED: Final = 0.5
 _FEWEST_TRIED: Final = 16
 _SCANS_BEFORE_TRIED_AGAIN: Final = 1_000
-#: When there are so many times the rows for which a frame was chosen, another is.
+#: When the collection has grown by this factor since a frame was chosen, another is chosen.
 _OUTGROWN: Final = 4
 _GROUP: Final = 64
 _COPIED: Final = 256
 _GATHERED: Final = 2_048
 _U: Final = np.float32(2.0**-24)
-#: The inverse of a greater norm has not all digits in float32.
+#: The inverse of a greater norm loses digits in float32.
 _LARGEST_NORM: Final = 1e37
 
 #: A block, or some of its slots.
@@ -69,7 +69,7 @@ Part: TypeAlias = tuple[Block, Slots | None]
 
 
 def codes_pay(space: str, rows: int, dimension: int, queries: int = 1) -> bool:
-    """Whether there are codes for a space, which make searches of so many queries among so many rows faster."""
+    """Whether there are codes for a space, and they make searches of so many queries among so many rows faster."""
     if DISTANCES[space].in_codes is None:
         return False
     fewest = FEWEST_ROWS if queries < SMALLEST_BATCH else FEWEST_ROWS_FOR_A_BATCH
@@ -78,9 +78,9 @@ def codes_pay(space: str, rows: int, dimension: int, queries: int = 1) -> bool:
 
 
 def rows_per_result(queries: int, *, gathered: bool) -> int:
-    """How many rows there must be for each result wanted: with fewer, measuring them costs what codes save.
+    """How many rows are needed for each result wanted: with fewer, measuring them costs what codes save.
 
-    A batch is scanned by one product, and saves little by codes where the processor multiplies int8 no faster. Of
+    A batch is scanned by one product, and saves little by codes if the processor does not multiply int8 faster. Of
     rows that are ``gathered`` each query makes its own scan. Measured: docs/architecture.md, "Searching".
     """
     if queries < SMALLEST_BATCH or gathered:
@@ -91,7 +91,7 @@ def rows_per_result(queries: int, *, gathered: bool) -> int:
 
 
 class _Outcomes:
-    """What became of the queries that codes were asked about lately: some vectors, or queries, they do not narrow."""
+    """The outcomes of recent queries that used codes: some vectors, or queries, are not narrowed by codes."""
 
     def __init__(self) -> None:
         self._tried = self._scanned = self._left_out = 0
@@ -103,7 +103,7 @@ class _Outcomes:
 
     def note(self, tried: int, scanned: int) -> None:
         """``scanned``: how many of the queries ended in a scan."""
-        if self._tried > 16 * _FEWEST_TRIED:  # what is long ago counts less
+        if self._tried > 16 * _FEWEST_TRIED:  # older queries count less
             self._tried, self._scanned = self._tried // 2, self._scanned // 2
         self._tried, self._scanned = self._tried + tried, self._scanned + scanned
 
@@ -115,9 +115,9 @@ class _Outcomes:
 
 
 class CertifiedIndex(ExactIndex):
-    """As ``ExactIndex``, with the same results; searches go by codes where there are any and they are faster.
+    """As ``ExactIndex``, with the same results; searches use codes if there are any and they are faster.
 
-    Codes are made by the searches themselves once scanning has cost what making them costs, or by ``make_codes``
+    Codes are computed by the searches once scanning has cost as much as computing them, or by ``make_codes``
     (in the background).
     """
 
@@ -138,17 +138,17 @@ class CertifiedIndex(ExactIndex):
         anew: bool | None = None,
         wait: bool = True,
     ) -> bool:
-        """Bring the codes up to the slots known; False when ``cancelled``, or there is nothing to code.
+        """Compute the missing codes of known slots; False when ``cancelled``, or if there is nothing to code.
 
-        ``anew``: with another frame; by default where the collection has outgrown the one there is. Unless it shall
-        ``wait``, False where another thread is making them.
+        ``anew``: with another frame; by default if the collection has outgrown the present one. Without
+        ``wait``, False if another thread is computing them.
         """
         taken: list[bool] = []
         try:
             taken.extend(map(self._coding.acquire, (wait,)))  # in one step, as in _locks
             if not taken[0]:
                 return False
-            end = min(self.slots, len(vectors))  # others may add some meanwhile
+            end = min(self.slots, len(vectors))  # other threads may add some meanwhile
             codes = self.codes
             if codes is None or (self._outgrown(codes) if anew is None else anew):
                 frame = self._frame(vectors[:end])
@@ -165,7 +165,7 @@ class CertifiedIndex(ExactIndex):
                 self._coding.release()
 
     def adopt(self, codes: Codes) -> bool:
-        """Take codes that were made elsewhere (of a file) where there are none yet; whether they were taken."""
+        """Take codes that were loaded from a file if there are none yet; returns whether they were taken."""
         with self._coding:
             if self.codes is not None or codes.end > self.slots or codes.frame.dimension != self.dimension:
                 return False
@@ -186,9 +186,9 @@ class CertifiedIndex(ExactIndex):
         return Frame.chosen_for(self.distance.space, sample_of(vectors, slots), len(vectors))
 
     def has_codes_for(self, count: int, k: int, allowed: int | None = None, *, gathered: bool = False) -> bool:
-        """Whether a search of ``count`` queries for ``k`` results goes by codes.
+        """Whether a search of ``count`` queries for ``k`` results uses codes.
 
-        ``allowed``: the slots that may be returned (None: all). ``gathered``: only these are looked at.
+        ``allowed``: the slots that may be returned (None: all). ``gathered``: only these are read.
         """
         if self.codes is None or self._outcomes.are_poor:
             return False
@@ -204,12 +204,12 @@ class CertifiedIndex(ExactIndex):
 
     @property
     def is_coding_due(self) -> bool:
-        """Whether scanning has cost what coding does, and no search waits for that much."""
+        """Whether scanning has cost as much as coding, and coding would take too long for a search to wait."""
         missing = self.slots - (0 if self.codes is None else self.codes.end)
         return missing > 0 and self._scanned_seconds >= missing * self.dimension / 384 * CODING_SECONDS
 
     def _codes_for(self, vectors: Matrix, count: int) -> Codes | None:
-        """The codes of all slots: there, or worth making now; else None."""
+        """The codes of all slots if they exist or are worth computing now; else None."""
         codes, share = self.codes, self.dimension / 384
         if codes is not None and codes.end == self.slots and not self._outgrown(codes):
             return codes
@@ -249,7 +249,7 @@ class CertifiedIndex(ExactIndex):
         among: Slots | None = None,
         dead: Mask | None = None,
     ) -> tuple[list[tuple[Slots, Float64]], int]:
-        """As ``search``, and how many of the queries were answered by codes, not by a scan."""
+        """As ``search``, and how many of the queries used codes and not a scan."""
         pays = self.slots >= FEWEST_ROWS_FOR_A_BATCH and self._codes_pay_for(
             len(queries), k, _number_of(among, dead), gathered=among is not None
         )
@@ -277,7 +277,7 @@ class CertifiedIndex(ExactIndex):
             return nearest_to_all, len(queries) - len(left)
 
     def _parts(self, codes: Codes, among: Slots | None, dead: Mask | None) -> tuple[list[Part], Mask | None]:
-        """What is to be bounded, and a mask of the slots to pass over."""
+        """The blocks to bound, and a mask of the slots to skip."""
         if among is None:
             return [(block, None) for block in codes.blocks], dead
         if len(among) > GATHERED_SHARE * self.slots:
@@ -293,7 +293,7 @@ class CertifiedIndex(ExactIndex):
     def _nearest_by_codes(
         self, codes: Codes, parts: list[Part], vectors: Matrix, query: Vector, k: int, order: Slots, dead: Mask | None
     ) -> tuple[Slots, Float64] | None:
-        """The k nearest to one query; None where codes say too little."""
+        """The k nearest to one query; None if codes narrow too little."""
         queries = Queries(codes, query[None])
         if not queries.usable[0]:
             return None
@@ -302,7 +302,7 @@ class CertifiedIndex(ExactIndex):
         if first is None:
             return None
         nearest = self._nearest(vectors, query, bounds.slots(first), k, order)
-        if len(first) < k:  # no others are allowed
+        if len(first) < k:  # no other slots are allowed
             return nearest
         limit = rounded_up(queries.limits(queries.keys(nearest[1][-1:])))[0]
         if np.isnan(limit):
@@ -316,7 +316,7 @@ class CertifiedIndex(ExactIndex):
         return self._nearest(vectors, query, slots, k, order)
 
     def _by_float32(self, vectors: Matrix, query: Vector, slots: Slots, k: int) -> Slots:
-        """Of ``slots`` those that float32 cannot rule out.
+        """Those of ``slots`` that float32 cannot rule out.
 
         By differences, whose errors are relative to the distance, wherever the origin is: with u = 2^-24 a sum of d
         squares of differences is wrong by (d + 3) u of itself. For cosine |x/|x| - q/|q||^2 / 2 is taken, in which
@@ -351,7 +351,7 @@ class CertifiedIndex(ExactIndex):
             if cosine:
                 zero = self._norms[some] == 0
                 value[zero], error[zero] = 2, 0
-        # Underflow; and what float64 gets wrong, where float32 is asked about distances that are as small.
+        # Underflow; and float64's own error, if float32 compares distances that are as small.
         errors += np.float32(self.dimension * 2.0**-125 + (2 * float64_error(self.dimension) if cosine else 0.0))
         worst = np.partition(values + errors, k - 1)[k - 1]
         left: Slots = slots[~(values - errors > np.nextafter(worst, np.float32(np.inf)))]
@@ -359,7 +359,7 @@ class CertifiedIndex(ExactIndex):
 
 
 def _number_of(among: Slots | None, dead: Mask | None) -> int | None:
-    """How many slots may be returned; None: all."""
+    """How many slots may be returned; None means all."""
     if among is not None:
         return len(among)
     return None if dead is None else len(dead) - int(np.count_nonzero(dead))
@@ -371,7 +371,7 @@ class _LowerBounds:
     def __init__(self, parts: list[Part], queries: Queries, dead: Mask | None) -> None:
         """Bounds for the first of ``queries``."""
         named = [some for block, slots in parts if (some := block.gathered if slots is None else slots) is not None]
-        #: None: the rows are the slots from 0 on.
+        #: None means that the rows are the slots from 0 on.
         self._slots: Slots | None = np.concatenate(named) if named else None
         starts = np.cumsum([0, *(len(block) if slots is None else len(slots) for block, slots in parts)]).tolist()
         self.count = starts[-1]
@@ -395,7 +395,7 @@ class _LowerBounds:
         halt = Halt()
 
         def work(first: int, last: int) -> None:
-            """The bounds of some parts; between two an interrupt is delivered."""
+            """Compute the bounds of some parts; an interrupt is delivered between two parts."""
             for number in range(first, last):
                 if halt.is_asked:
                     return
@@ -411,7 +411,7 @@ class _LowerBounds:
         return places if self._slots is None else self._slots[places]
 
     def lowest(self, k: int) -> Slots | None:
-        """The k rows of least bound, or all there are; None where bounds are no numbers."""
+        """The k rows of least bound, or all; None if bounds are not numbers."""
         if np.isnan(self._minima).any():
             return None
         places: Slots = np.arange(len(self._bounds))
@@ -422,7 +422,7 @@ class _LowerBounds:
         return places[self._bounds[places] < np.inf]
 
     def at_most(self, limit: np.float32) -> Slots:
-        """The rows whose bound is not above ``limit``, ascending or not."""
+        """The rows whose bound is not above ``limit``, in any order."""
         groups = np.flatnonzero(self._minima <= limit)
         if 4 * len(groups) > len(self._minima):
             places = np.flatnonzero(self._bounds <= limit)

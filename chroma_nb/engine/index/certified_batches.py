@@ -1,11 +1,11 @@
 """Exact search by 8-bit codes, several queries at once: blocks of rows are multiplied by all queries.
 
-The certificate is that of ``certified.py``, but T comes from elsewhere. No query's bounds are kept for all rows, so
+The certificate is that of ``certified.py``, but T is found in another way. No query's bounds are kept for all rows, so
 each query begins with the k-th distance in a sample and lowers it as rows are found. A row that is found has an upper
 bound, too (``codes.py``), and the k-th least of those is a limit like any other. At the end the k rows of least bound
 are measured, then those left below their k-th distance.
 
-A query for which codes say too little leaves the batch: its place in the result is None.
+A query that codes narrow too little leaves the batch: its entry in the result is None.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _SAMPLE: Final = 2_048
 _SAMPLE_PER_RESULT: Final = 8
 #: Rows found for one query beyond which it leaves the batch.
 _MOST_FOUND: Final = 4_096
-#: Pairs of row and query measured at a time: what stays in the cache takes a third less of a batch than 2,048 do.
+#: Pairs of row and query measured at a time: they stay in the cache, which takes a third less time than 2,048.
 _MEASURED: Final = 256
-#: Pairs found a query before the limits are lowered by them.
+#: Pairs found for each query before the limits are lowered by them.
 _PAIRS_BEFORE_NARROWING: Final = 8
-#: Biases that differ by less than this share of what codes leave open count as one.
+#: Biases that differ by less than this share of the codes' error count as equal.
 _FLAT: Final = 0.2
 
 _INFINITE: Final = np.float32(np.inf)
@@ -62,7 +62,7 @@ class _Found:
 
     @classmethod
     def joined(cls, parts: Sequence[_Found]) -> _Found:
-        """All of them."""
+        """All pairs."""
         if not parts:
             none = np.empty(0, np.int64), np.empty(0, np.float32)
             return cls(none[0], none[0], none[1], none[1])
@@ -83,7 +83,7 @@ def nearest_to_each(
     order: Slots,
     dead: Mask | None,
 ) -> list[tuple[Slots, Float64] | None]:
-    """The k nearest slots of ``blocks`` to each query; None where codes say too little."""
+    """The k nearest slots of ``blocks`` to each query; None if codes narrow too little."""
     found: list[tuple[Slots, Float64] | None] = []
     for start in range(0, len(queries), _QUERIES):
         found += _Batch(codes, blocks, vectors, queries[start : start + _QUERIES], k, order, dead).nearest()
@@ -91,7 +91,7 @@ def nearest_to_each(
 
 
 class _Batch:
-    """Some queries on their way through the blocks. Bounds and limits are in units of each query's t."""
+    """Some queries that are searched block by block. Bounds and limits are in units of each query's t."""
 
     def __init__(
         self,
@@ -114,17 +114,17 @@ class _Batch:
         self._narrowing = _locks.Lock()
         self.halt = Halt()
         self._left: Mask = ~self.queries.usable
-        #: A row whose bound is above it is none of the k nearest.
+        #: A row whose bound is above it is not among the k nearest.
         self.limits: Float32 = np.where(self._left, -_INFINITE, _INFINITE)
 
     def nearest(self) -> list[tuple[Slots, Float64] | None]:
-        """The result of each query, None for those that left."""
+        """The result of each query; None for those that left the batch."""
         self._lower_limits(self._limits_of_a_sample())
         found: list[_Found] = []
 
         def scan(first: int, last: int) -> None:
-            """Some blocks, one after the other: what one shows narrows the next."""
-            mine = [_Found.joined([])]  # first what is kept, behind it what was found since
+            """Scan some blocks, one after the other: what one finds narrows the next."""
+            mine = [_Found.joined([])]  # first the pairs kept, then those found since
             for block in self._blocks[first:last]:
                 _Scan(self, block).run(mine)
             found.extend(mine)
@@ -135,8 +135,8 @@ class _Batch:
     # --- limits ----------------------------------------------------------------------------------------------------
 
     def narrow(self, found: list[_Found]) -> None:
-        """Lower the limits by the k-th least upper bound of each query in ``found``; only what passes stays."""
-        with self._narrowing:  # a query that leaves must leave for every thread
+        """Lower the limits by the k-th least upper bound of each query in ``found``; only pairs that pass stay."""
+        with self._narrowing:  # a query that leaves must leave in every thread
             self._narrow(found)
 
     def _narrow(self, found: list[_Found]) -> None:
@@ -154,7 +154,7 @@ class _Batch:
         self.limits = np.where(self._left, -_INFINITE, np.minimum(self.limits, limits))
 
     def _over_steps(self, keys: Float64) -> Float32:
-        """The limits that follow from keys which k rows do not exceed."""
+        """The limits that follow from keys that k rows do not exceed."""
         limits = self.queries.limits(keys) / self.queries.steps
         return rounded_up(np.where(np.isnan(limits), np.inf, limits + 1e-15 * np.abs(limits)))
 
@@ -182,7 +182,7 @@ class _Batch:
         return self._over_steps(np.nextafter(kth, _INFINITE).astype(np.float64) * self.queries.steps)
 
     def _kth(self, values: Float64 | Float32, which: Ints) -> Float64:
-        """The k-th least of the values of each query, rounded up; infinite where there are fewer."""
+        """The k-th least of the values of each query, rounded up; infinite if there are fewer."""
         if not len(values):
             return np.full(self.count, np.inf)
         up = np.nextafter(values.astype(np.float32), _INFINITE).view(np.int32)
@@ -205,7 +205,7 @@ class _Batch:
         return distances
 
     def _measured(self, found: _Found) -> list[tuple[Slots, Float64] | None]:
-        """The result of each query from what was found for all."""
+        """The result of each query from the pairs that were found for all."""
         found = found[np.argsort(found.queries.astype(np.uint8), kind="stable")]
         first = found.lower <= self._kth(found.lower, found.queries)[found.queries]
         distances = np.full(len(found), np.inf)
@@ -225,19 +225,19 @@ class _Batch:
 
 
 class _Scan:
-    """One block on its way past all queries."""
+    """One block that is compared with all queries."""
 
     def __init__(self, batch: _Batch, block: Block) -> None:
         self._batch, self._block = batch, block
         self._margins = batch.queries.margins(block)
         low, high = float(block.biases.min()), float(block.biases.max())
-        # Lengths all but equal: one bias will do, and saves two passes.
+        # The lengths are nearly equal: one bias is enough, and saves two passes.
         step = float(np.median(block.scales)) * float(np.median(self._margins * batch.queries.steps))
         self._spread = high - low if high - low <= _FLAT * step else None
         self._shift: Float32 | None = None if self._spread is None else np.float32(low) * batch.inverse
 
     def run(self, found: list[_Found]) -> None:
-        """Add what is within the limits to ``found``, and lower them by it."""
+        """Add the pairs within the limits to ``found``, and lower the limits by them."""
         batch, block = self._batch, self._block
         out, room = np.empty((_ROWS, batch.count), np.float32), batch.packed.room(_ROWS)
         for start in range(0, len(block), _ROWS):
@@ -248,7 +248,7 @@ class _Scan:
             more = self._within(part, products, out[: part.stop - start])
             if len(more):
                 found.append(more)
-            # What is found must outweigh what is kept: else the same pairs were sorted again and again.
+            # The new pairs must outnumber the kept ones: else the same pairs would be sorted again and again.
             if sum(map(len, found[1:])) > max(_PAIRS_BEFORE_NARROWING * batch.count, len(found[0])):
                 batch.narrow(found)
 
@@ -284,7 +284,7 @@ def lower_bounds(
     out: Float32,
     part: slice = slice(None),
 ) -> Float32:
-    """``lower`` / t of rows of a block and all queries, from their products; without B where ``inverse`` is None."""
+    """``lower`` / t of rows of a block and all queries, from their products; without B if ``inverse`` is None."""
     np.copyto(out, products, casting="unsafe")
     out += margins
     out *= -block.scales[part, None]
@@ -294,10 +294,10 @@ def lower_bounds(
 
 
 def upper_bounds(lower: Float32, scales: Float32, biases: Float32, margins: Float32, inverse: Float32) -> Float32:
-    """What the keys / t are not above whose ``lower`` / t these are."""
+    """Upper bounds of the keys / t with these ``lower`` / t."""
     upper: Float32 = lower + (2 + 1e-5) * scales * margins
     upper += (2.1 * SLACK) * np.abs(biases) * inverse
-    upper[np.isneginf(lower)] = np.inf  # a row that is not coded says nothing
+    upper[np.isneginf(lower)] = np.inf  # a row that is not coded has no bound
     return upper
 
 

@@ -1,9 +1,9 @@
 """Cache files of codes: ``<collection uuid>.<generation>.codes``, a header and whole blocks, mapped by all processes.
 
-Derived data: losing a file costs coding the vectors again, so a file with anything wrong is dropped. A wrong code
-would give a wrong result, unlike a wrong link of an HNSW index. So a block counts only when its checksum is right,
-when it was written at no later seq than the collection is at (a restored backup goes back), when it was made of the
-vectors whose checksums the records have now, and when its bounds hold for a sample of the vectors.
+Derived data: if a file is lost, the vectors are coded again, so a file with any fault is dropped. A wrong code
+would give a wrong result, unlike a wrong link of an HNSW index. So a block is used only if its checksum is right,
+if it was written at no later seq than the collection is at (a restored backup goes back), if it was made from the
+vectors whose checksums the records have now, and if its bounds hold for a sample of the vectors.
 
 A file is written under another name and renamed. It grows by whole blocks, under its lock, and never shrinks: another
 process may have mapped it. The rows behind the last whole block are coded in memory.
@@ -37,7 +37,7 @@ from chroma_nb.types import Json, Matrix
 _MAGIC: Final = b"chroma_nb codes\n"
 _FORMAT: Final = 1
 _PAGE: Final = 4096
-#: No header of ours is larger: a rotation of 1,024 dimensions is 8 MB.
+#: The largest header: a rotation of 1,024 dimensions is 8 MB.
 _HEADER_LIMIT: Final = 1 << 24
 #: Rows of a block whose bounds are compared with the vectors.
 _SAMPLE: Final = 64
@@ -59,11 +59,11 @@ def save(
     covers: int,
     stored: int = 0,
 ) -> None:
-    """Write the whole blocks as they are at ``seq``, or append those that a file lacks; failing is one warning.
+    """Write the whole blocks as they are at ``seq``, or append those that a file lacks; a failure is one warning.
 
-    ``covers``: the slots below are all of records or dead for ever; later blocks are left out. ``crcs``:
-    of the vectors, by slot; 0 where there is no record's. ``stored``: the slot up to which the file has just been read:
-    with nothing beyond it, it is not read again.
+    ``covers``: the slots below it belong to records or are dead for ever; later blocks are left out. ``crcs``:
+    of the vectors, by slot; 0 without a record. ``stored``: the slot up to which the file has just been read:
+    if there are no others, it is not read again.
     """
     blocks = [block for block in codes.blocks if len(block) == BLOCK_ROWS and block.end <= covers]
     if not blocks or blocks[-1].end <= stored:
@@ -96,7 +96,7 @@ def _append(path: Path, identity: Json, frame: Frame, blocks: list[Block], crcs:
         return False
     with os.fdopen(descriptor, "rb+") as file:
         if not locks.claim(descriptor):
-            return True  # another is appending the same
+            return True  # another process is appending the same blocks
         try:
             stored, start = _read_header(file.read(_HEADER_LIMIT), identity)
         except OddFileError:
@@ -109,7 +109,7 @@ def _append(path: Path, identity: Json, frame: Frame, blocks: list[Block], crcs:
             found = _read_at(descriptor, start + number * size, frame.dimension)
             whole = number < there and _is_whole(found, number)
             if whole and not _is_of(found, crcs[block.first : block.end]):
-                return False  # those who have mapped it may be in another history: it is not changed
+                return False  # processes that mapped it may have another history: it is not changed
             if not whole:
                 _write_at(descriptor, _record(block, number, crcs, seq).tobytes(), start + number * size)
         os.fsync(descriptor)
@@ -119,7 +119,7 @@ def _append(path: Path, identity: Json, frame: Frame, blocks: list[Block], crcs:
 def share(
     directory: Path, collection_id: str, fork_id: str, generation: int, seq: int, space: str, dimension: int
 ) -> None:
-    """Let a fork that was made at ``seq`` have the blocks of its collection: a copy, since a file grows."""
+    """Copy the blocks of a collection for a fork that was made at ``seq``. Not a link, since a file grows."""
     mine, its = (_identity(ident, generation, space, dimension) for ident in (collection_id, fork_id))
     with os.fdopen(open_regular(path_of(directory, collection_id, generation, CODES), os.O_RDONLY), "rb") as file:
         frame, start = _read_header(file.read(_HEADER_LIMIT), mine)
@@ -162,10 +162,10 @@ def load(
     mapped: bool = True,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> Codes | None:
-    """The codes in the cache, up to the first block that is not right; None when there are none.
+    """The codes in the cache, up to the first block that is not valid; None if there are none.
 
-    ``vectors`` and their ``crcs`` by slot, at ``seq``; 0 where there is no record's vector. A damaged file is removed
-    if that is allowed; one that is ahead of ``seq`` is another process's.
+    ``vectors`` and their ``crcs`` by slot, at ``seq``; 0 without a record's vector. A damaged file is removed
+    if that is allowed; one that is ahead of ``seq`` belongs to another process.
     """
     path = path_of(directory, collection_id, generation, CODES)
     try:
@@ -205,7 +205,7 @@ def _is_whole(record: _Record, number: int) -> bool:
 
 
 def _checksum(record: _Record) -> int:
-    """Of all that stands before the checksum, which is last."""
+    """The checksum of all fields before the checksum, which is last."""
     return zlib.crc32(record.view(np.uint8)[:-8].data)
 
 
@@ -222,7 +222,7 @@ def _block(record: _Record, first: int) -> Block:
 
 
 def _is_of(record: _Record, crcs: Checksums) -> bool:
-    """Whether a block is of the vectors of these checksums, where there are any."""
+    """Whether a block is of the vectors with these checksums, if there are any."""
     live = crcs != 0
     return np.array_equal(record["crcs"][0][live], crcs[live])
 
@@ -246,7 +246,7 @@ def _fits(frame: Frame, block: Block, vectors: Matrix, crcs: Checksums) -> bool:
 
 # --- the header, and the records behind it -------------------------------------------------------------------
 def _identity(collection_id: str, generation: int, space: str, dimension: int) -> Json:
-    """What must be equal for a file to be of use."""
+    """The fields that must be equal for a file to be used."""
     return {
         "format": _FORMAT,
         "collection": collection_id,
@@ -275,7 +275,7 @@ def _header(identity: Json, frame: Frame) -> bytes:
 
 
 def _read_header(data: memoryview | bytes, identity: Json) -> tuple[Frame, int]:
-    """The frame, and where the records begin."""
+    """The frame, and the offset of the records."""
     prefix = np.frombuffer(_part(data, 0, _PREFIX.itemsize), _PREFIX)[0]
     length = int(prefix["length"])
     demand(prefix["magic"] == _MAGIC and length <= _HEADER_LIMIT, "not a file of codes")
@@ -316,7 +316,7 @@ def _or_nothing(array: Float64 | None) -> Float64:
 
 
 def _record_type(dimension: int) -> np.dtype[Any]:
-    """A whole block; the checksum, of what stands before it, ends it."""
+    """A whole block; it ends with the checksum of the fields before it."""
     return np.dtype(
         [
             ("codes", "i1", (BLOCK_ROWS, dimension)),

@@ -52,22 +52,22 @@ from chroma_nb.types import Matrix
 
 #: Rows of a block: what is bounded, checked and scanned together. With 2,048 a scan takes a quarter longer.
 BLOCK_ROWS: Final = 16_384
-#: Rows encoded at a time: numbers of float64 that stay in the cache, and in memory that is not asked for each time.
+#: Rows encoded at a time: their float64 numbers stay in the cache, and in memory that is used again.
 _AT_ONCE: Final = 256
 #: Rows in the sample by which a frame is chosen.
 _SAMPLE: Final = 1_024
-#: What rounding adds, relatively: see the module's docstring.
+#: The relative rounding error: see the module's docstring.
 SLACK: Final = 32 * 2.0**-24
 #: The longest coordinate that is coded, of vectors whose sample has coordinates up to 1.
 _LARGEST: Final = 2.0**30
-#: The finest steps of rows and of queries; what is shorter is residual.
+#: The finest steps of rows and of queries; anything shorter is residual.
 _FINEST_ROW: Final = np.float32(2.0**-60)
 _FINEST_QUERY: Final = 2.0**-36
 #: The largest coordinate of a query that codes are used for.
 _LARGEST_QUERY: Final = 1e15
 #: Dimensions in which a rotation is worth its cost: two products of d * d a row.
 _ROTATED: Final = range(32, 1025)
-#: A rotation must divide the residual of the sample by this.
+#: A rotation must divide the residual of the sample by at least this.
 _ROTATION_PAYS: Final = 2.0
 #: The centre is worth its bias when its square is above this share of the spread.
 _CENTRE_PAYS: Final = 0.25
@@ -77,7 +77,7 @@ _CENTRE_PAYS: Final = 0.25
 class Frame:
     """How the vectors of a collection are seen before they are coded; see the module's docstring.
 
-    ``rows``: how many there were when it was chosen. It changes what a search costs, never what it finds.
+    ``rows``: how many there were when it was chosen. A frame changes the cost of a search, never its result.
     """
 
     space: str
@@ -89,7 +89,7 @@ class Frame:
 
     @classmethod
     def chosen_for(cls, space: str, sample: Float64, rows: int) -> Frame:
-        """The frame for a collection of which ``sample`` (n, d) are some vectors that are not zero."""
+        """The frame for a collection; ``sample`` (n, d) are some of its vectors that are not zero."""
         dimension, directions = sample.shape[1], form_of(space).of_directions
         if directions:
             sample = sample * _inverse(_lengths(sample))[:, None]
@@ -106,7 +106,7 @@ class Frame:
 
     @property
     def form(self) -> InCodes:
-        """Which of the formulas is used."""
+        """The formula that is used."""
         return form_of(self.space)
 
     @property
@@ -115,7 +115,7 @@ class Frame:
         return self.form.of_differences or (self.form.of_directions and self.centre is not None)
 
     def shifted(self, vectors: Float64) -> Float64:
-        """(x - c) 2^k of each row, cosine: x/|x| - c; not turned yet."""
+        """(x - c) 2^k of each row (cosine: x/|x| - c), before the rotation."""
         if self.form.of_directions:
             vectors = vectors * _inverse(_lengths(vectors))[:, None]
         if self.centre is not None:
@@ -149,7 +149,7 @@ class Block:
 
     @property
     def end(self) -> int:
-        """The slot after the last, of consecutive ones."""
+        """The slot after the last one, for consecutive slots."""
         return self.first + len(self.scales)
 
     def slots(self, places: Slots) -> Slots:
@@ -160,7 +160,7 @@ class Block:
         """Some rows, copied."""
         return replace(
             self,
-            # "clip", though no place is out of range: with "raise" numpy copies twice.
+            # "clip", although no index is out of range: with "raise" numpy copies twice.
             codes=np.take(self.codes, places, axis=0, mode="clip"),
             scales=np.take(self.scales, places, mode="clip"),
             biases=np.take(self.biases, places, mode="clip"),
@@ -198,9 +198,9 @@ class Codes:
                 yield block, slots[start:stop]
 
     def extended(self, vectors: Matrix, cancelled: Callable[[], bool] = lambda: False) -> Codes:
-        """With the codes of all of ``vectors``, by slot; of fewer when ``cancelled``, which is asked now and then.
+        """With the codes of all of ``vectors``, by slot; of fewer when ``cancelled``, which is called now and then.
 
-        What an interrupt leaves behind is beyond the rows that any block knows.
+        The leftovers of an interrupt are beyond the rows that any block knows.
         """
         codes = self
         while codes.end < len(vectors) and not cancelled():
@@ -230,7 +230,7 @@ _EMPTY: Final = Block(np.empty((0, 0), np.int8), np.empty(0, np.float32), np.emp
 
 
 def form_of(space: str) -> InCodes:
-    """How codes bound the distances of a space: ``distances.py`` says so, and ``certified.py`` asks it before."""
+    """How codes bound the distances of a space, from ``distances.py``; ``certified.py`` checks that they do."""
     form = DISTANCES[space].in_codes
     if form is None:
         raise ValueError(f"there are no codes for {space!r}")
@@ -244,12 +244,12 @@ def sample_of(vectors: Matrix, slots: Slots) -> Float64:
 
 
 def coded(frame: Frame, vectors: Matrix) -> Block:
-    """The codes of a few vectors, as if they were the first."""
+    """The codes of a few vectors, as if their slots began at 0."""
     return _encoded(frame, None, 0, vectors, Halt())
 
 
 def _encoded(frame: Frame, old: Block | None, first: int, vectors: Matrix, halt: Halt) -> Block:
-    """The block from slot ``first`` on, as long as ``vectors`` go; ``old``: what there is of it already."""
+    """The block from slot ``first`` to the end of ``vectors``; ``old``: the part that exists already."""
     done, count = 0 if old is None else len(old), min(BLOCK_ROWS, len(vectors) - first)
     codes, scales, biases = _with_room(old, count, frame.dimension)
     residual, length, longest = (0.0, 0.0, 0.0) if old is None else (old.residual, old.length, old.longest)
@@ -264,7 +264,7 @@ def _encoded(frame: Frame, old: Block | None, first: int, vectors: Matrix, halt:
 
 
 def _with_room(old: Block | None, count: int, dimension: int) -> tuple[Int8, Float32, Float32]:
-    """Arrays for ``count`` rows that begin with those of ``old``: its own where they have room."""
+    """Arrays for ``count`` rows that begin with those of ``old``: the same arrays if they have room."""
     room = None if old is None else _room_of(old)
     if old is not None and room is not None and len(room[1]) >= count:
         return room
@@ -276,7 +276,7 @@ def _with_room(old: Block | None, count: int, dimension: int) -> tuple[Int8, Flo
 
 
 def _room_of(old: Block) -> tuple[Int8, Float32, Float32] | None:
-    """The arrays of which a block's are the beginning; None where they are not its own."""
+    """The larger arrays that a block's arrays are views of; None if they are not such views."""
     codes, scales, biases = old.codes.base, old.scales.base, old.biases.base
     if isinstance(codes, np.ndarray) and isinstance(scales, np.ndarray) and isinstance(biases, np.ndarray):
         return codes, scales, biases
@@ -327,10 +327,10 @@ def _lowered(biases: Float64) -> Float64:
 
 
 class Queries:
-    """Queries in a frame: their codes, and what turns a distance into a key.
+    """Queries in a frame: their codes, and the terms that turn a distance into a key.
 
-    ``usable``: which of them codes can be asked about; not those that are far too long or not finite, and for cosine
-    not zero, which is as far from everything.
+    ``usable``: which of them can be searched by codes; not those that are far too long or not finite, and for cosine
+    not zero, which has the same distance to everything.
     """
 
     def __init__(self, codes: Codes, queries: Matrix) -> None:
@@ -357,7 +357,7 @@ class Queries:
         self._constant, self._slack = self._of_distances(codes, wanted)
 
     def _of_distances(self, codes: Codes, wanted: Float64) -> tuple[Float64, Float64]:
-        """What is added to a distance (of the frame's scale) to get its key, and what rounding may add to that."""
+        """The term that is added to a distance (in the frame's scale) to get its key, and its rounding error."""
         frame, count = self.frame, len(wanted)
         if frame.has_half_squares:
             return -self._squares / 2, self._squares + (16.0 if frame.form.of_directions else 0.0)
@@ -375,7 +375,7 @@ class Queries:
         return np.asarray(kappa / self.steps * (1 + 1e-6), np.float32)
 
     def keys(self, distances: Float64) -> Float64:
-        """The key of a row at this distance, one a query."""
+        """The key of a row at this distance, one for each query."""
         scaled = np.ldexp(distances, 2 * self.frame.exponent) if self.frame.exponent else distances
         return (scaled / 2 if self.frame.form.of_differences else scaled) + self._constant
 
@@ -392,17 +392,17 @@ class Queries:
 
 
 def float64_error(dimension: int) -> float:
-    """What two distances and the constants of ``Queries`` may be wrong by, relatively: see ``Queries.limits``."""
+    """The relative error of two distances and the constants of ``Queries``: see ``Queries.limits``."""
     return (8 * dimension + 128) * 2.0**-53
 
 
 def rounded_up(values: Float64) -> Float32:
-    """As float32, never smaller."""
+    """As float32, rounded up."""
     return np.nextafter(values.astype(np.float32), np.float32(np.inf))
 
 
 def _rotation_that_pays(sample: Float64) -> Float64 | None:
-    """A random rotation where single coordinates make the codes of the sample coarse, else None."""
+    """A random rotation if single coordinates make the codes of the sample coarse, else None."""
     dimension = sample.shape[1]
     if dimension not in _ROTATED:
         return None
@@ -415,7 +415,7 @@ def _rotation_that_pays(sample: Float64) -> Float64 | None:
 
 
 def _coarseness(rows: Float64) -> float:
-    """What a code leaves out of a row, as a share of its length: the median."""
+    """The median error of a row's code, as a share of the row's length."""
     largest = np.abs(rows).max(axis=1)
     rows = rows[largest > 0]
     if not len(rows):

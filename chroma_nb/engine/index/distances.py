@@ -64,7 +64,7 @@ def _one_minus(dots: Float64, norms: Float64) -> Float64:
 
 
 def _dot(rows: Float64, query: Float64) -> Float64:
-    # Not ``@``: BLAS may round equal rows differently by their place, and ties must stay ties.
+    # Not ``@``: BLAS may round equal rows differently at different places, and ties must stay ties.
     dots: Float64 = np.einsum("ij,j->i", rows, query)
     return dots
 
@@ -88,7 +88,7 @@ class InCodes:
 
     ``of_directions``: rows and queries are brought to length 1, and the distance is 1 - x . q; else it is
     |x - q|^2 (``of_differences``) or 1 - x . q of the vectors as they are.
-    ``of_pairs``: the distance of each row to the query beside it, bit for bit what ``Distance.of`` gives for one query;
+    ``of_pairs``: the distance of each row to the query beside it, bit for bit that of ``Distance.of`` for one query;
     its third argument is the length of each query, by ``norm_of``.
     """
 
@@ -99,10 +99,10 @@ class InCodes:
 
 @dataclass(frozen=True)
 class Distance:
-    """A space: its name, its formula, whether a scan needs norms as bias or as scale, and the graph's own space.
+    """A space: its name, its formula, whether a scan needs norms as bias or as scale, and the space of the HNSW index.
 
-    A graph of inner products holds vectors of length 1 where the scale is the inverse norm. ``in_codes``: how codes
-    bound it; None: it is always scanned, as a distance that is a function of one of ours (an angle) has to be.
+    An HNSW index of inner products holds vectors of length 1 if the scale is the inverse norm. ``in_codes``: how codes
+    bound it; None: it is scanned, as a distance that is a function of another one (an angle) has to be.
     """
 
     space: Space
@@ -113,7 +113,7 @@ class Distance:
     in_codes: InCodes | None = None
 
 
-#: One row a space.
+#: One row for each space.
 DISTANCES: dict[str, Distance] = {
     "l2": Distance(
         "l2",

@@ -21,19 +21,19 @@ from chroma_nb.types import Matrix, Vector
 
 _U: Final = 2.0**-24
 _UNDERFLOW: Final = 2.0**-126
-#: Rows whose minimum is kept while the k smallest scores are looked for.
+#: Rows whose minimum is kept in the search for the k smallest scores.
 _GROUP: Final = 64
 #: Rows measured in float64 at a time.
 _GATHERED: Final = 2048
-#: Rows copied at a time when few of many rows are read.
+#: How many rows are copied at a time when few of many rows are read.
 _COPIED: Final = 256
 #: Bytes of scores that one batch of queries may take.
 _BATCH_BYTES: Final = 1 << 26
 #: Rows in the sample that shows whether the vectors lie far from the origin.
 _SAMPLE: Final = 1024
-#: A product above this may overflow float32 on the way.
+#: A product above this may overflow float32 while it is summed.
 _LARGEST: Final = 1e37
-#: Below this length the products of float32 lose digits.
+#: Below this length, float32 products lose digits.
 _TINY: Final = 1e-15
 
 
@@ -48,15 +48,15 @@ class ExactIndex:
         self._scale: Float32 = np.empty(0, np.float32)
         self._centre: Float64 | None = None
         self._largest_norm = 0.0
-        self._smallest_norm = np.inf  # of those that are not zero
+        self._smallest_norm = np.inf  # of the vectors that are not zero
         self._largest_bias = 0.0
         self._preparing = _locks.Lock()
         self.slots = 0
 
     def extend(self, slots: Slots, norms: Float64, end: int) -> None:
-        """Take in the norms of new ``slots``; ``end``: the next slot to be given out.
+        """Add the norms of new ``slots``; ``end``: the next slot to be assigned.
 
-        New slots in between that are not named hold no record's vector (calls that died, versions replaced), nor do
+        New slots in between that are not named hold no record's vector (failed calls, replaced versions), nor do
         those whose norm is below 0 (records without a vector).
         """
         self._norms = _grown(self._norms, end, self.slots)
@@ -67,7 +67,7 @@ class ExactIndex:
         self.slots = end
 
     def prepare(self, vectors: Matrix) -> None:
-        """Bring bias and scale up to the slots known."""
+        """Compute bias and scale of all known slots."""
         with self._preparing:
             done = len(self._bias) if self.distance.bias_is_half_square else len(self._scale)
             if done >= self.slots:
@@ -109,7 +109,7 @@ class ExactIndex:
     ) -> list[tuple[Slots, Float64]]:
         """The ``k`` nearest slots to each query, nearest first, with their distances.
 
-        ``among``: only these slots are read (gathered). ``dead``: a mask of slots to pass over.
+        ``among``: only these slots are read (gathered). ``dead``: a mask of slots to skip.
         Equal distances are ordered by ``order[slot]``.
         """
         with np.errstate(all="ignore"):
@@ -130,9 +130,9 @@ class ExactIndex:
             return found
 
     def scores(self, vectors: Matrix, slots: Slots, queries: Matrix) -> Float32:
-        """How near the vectors of ``slots`` are to each query, smaller is nearer; shape (queries, slots).
+        """The scores of the vectors of ``slots`` for each query; smaller is nearer. Shape (queries, slots).
 
-        Of float32 precision, to be compared with one another only. ``search`` or ``prepare`` was called
+        They have float32 precision and can be compared only with one another. ``search`` or ``prepare`` was called
         before.
         """
         with np.errstate(all="ignore"):
@@ -172,7 +172,7 @@ class ExactIndex:
         dead: Mask | None,
         among: Slots | None = None,
     ) -> list[tuple[Slots, Float64]]:
-        """From float32 products, one row a query, the ``k`` nearest by float64."""
+        """The ``k`` nearest by float64, from float32 products, one row for each query."""
         scores = self._scores(products, among)
         if dead is not None:
             np.copyto(scores, np.inf, where=dead[: self.slots])
@@ -187,7 +187,7 @@ class ExactIndex:
         return found
 
     def _bounds(self, lengths: Float64) -> Float64:
-        """How wrong the scores of a query of this length may be; infinite where float32 says nothing."""
+        """The largest error of the scores of a query of this length; infinite if float32 cannot tell."""
         relative = (self.dimension + 3) * _U
         if self.distance.scale_is_inverse_norm:
             bounds = relative * lengths
@@ -201,11 +201,11 @@ class ExactIndex:
 
     @property
     def _rounding(self) -> float:
-        """By how much scores may differ whose distances are equal: 1 - x.q is rounded to 2^-53 of 1."""
+        """The largest difference of scores with equal distances: 1 - x.q is rounded to 2^-53 of 1."""
         return 0.0 if self.distance.bias_is_half_square or self.distance.scale_is_inverse_norm else 2.0**-52
 
     def _candidates(self, scores: Float32, k: int, length: float, limit: float, among: Slots | None) -> Slots:
-        """Places in ``scores`` that may belong to the k smallest, rounding considered."""
+        """Indices in ``scores`` that may belong to the k smallest, with rounding considered."""
         if not np.isfinite(limit):
             return np.arange(len(scores))
         near = np.flatnonzero(scores <= np.nextafter(np.float32(limit), np.float32(np.inf)))
@@ -238,7 +238,7 @@ class ExactIndex:
         return ordered(slots, distances, k, order)
 
     def measure(self, vectors: Matrix, query: Vector, slots: Slots, k: int, order: Slots) -> tuple[Slots, Float64]:
-        """The k nearest among ``slots`` with exact distances (what a graph found, put right)."""
+        """The k nearest among ``slots`` with exact distances (candidates of an HNSW index)."""
         with np.errstate(all="ignore"):
             return self._nearest(vectors, query, slots, k, order)
 
@@ -264,7 +264,7 @@ def _products_of(vectors: Matrix, slots: Slots, reference: Float32) -> Float32:
         block = np.empty((min(_COPIED, stop - start), vectors.shape[1]), np.float32)
         for first in range(start, stop, _COPIED):
             some = slots[first : min(first + _COPIED, stop)]
-            # "clip", though no slot is out of range: with "raise" numpy copies twice.
+            # "clip", although no slot is out of range: with "raise" numpy copies twice.
             np.take(vectors, some, axis=0, out=block[: len(some)], mode="clip")
             np.vecdot(block[: len(some)], reference, out=products[0, first : first + len(some)])
 
@@ -273,7 +273,7 @@ def _products_of(vectors: Matrix, slots: Slots, reference: Float32) -> Float32:
 
 
 def ordered(slots: Slots, distances: Float64, k: int, order: Slots) -> tuple[Slots, Float64]:
-    """The first ``k`` by distance, equal ones by ``order[slot]``; NaN distances last."""
+    """The first ``k`` by distance, ties by ``order[slot]``; NaN distances last."""
     if len(slots) > 4 * k + 64:
         worst = kth_smallest(distances[None], k)[0]
         if np.isfinite(worst):
@@ -284,7 +284,7 @@ def ordered(slots: Slots, distances: Float64, k: int, order: Slots) -> tuple[Slo
 
 
 def kth_smallest(values: npt.NDArray[np.floating], k: int) -> Float64:
-    """For each row at least its k-th smallest value, and near it: exact in short rows, else by group minima.
+    """For each row a value not below, and near, its k-th smallest: exact in short rows, else by group minima.
 
     >>> kth_smallest(np.array([[3.0, 1.0, 2.0]]), 2)
     array([2.])
@@ -303,7 +303,7 @@ def _far_centre(vectors: Matrix) -> Float64 | None:
     if not len(vectors):
         return None
     sample = vectors[:: max(1, len(vectors) // _SAMPLE)][:_SAMPLE].astype(np.float64)
-    sample = sample[~np.isnan(sample[:, 0])]  # rows of NaN are no record's vectors
+    sample = sample[~np.isnan(sample[:, 0])]  # rows of NaN belong to no record with a vector
     if not len(sample):
         return None
     centre = np.asarray(sample.mean(axis=0).astype(np.float32), np.float64)

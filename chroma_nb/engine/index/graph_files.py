@@ -1,6 +1,6 @@
 """Cache files of HNSW indexes: ``<random>.hnsw`` and a sidecar ``<random>.json`` that is renamed last.
 
-Derived data: losing it costs a rebuild, so a file with anything wrong is dropped. hnswlib follows the numbers in a
+Derived data: it can be rebuilt, so a file with any fault is dropped. hnswlib follows the numbers in a
 file wherever they point, and a checksum stops accidents, not attackers. So every number is checked before hnswlib
 reads the file.
 """
@@ -30,7 +30,7 @@ from chroma_nb.engine.storage.vectors import sync_directory
 from chroma_nb.types import Array, Json
 
 _FORMAT: Final = 1
-#: No sidecar of ours is larger.
+#: The largest sidecar.
 _SIDECAR_LIMIT: Final = 256 * 1024 * 1024
 _OURS: Final = ("*.hnsw", "*.part", "*.json")
 _BLOCK_BYTES: Final = 8 * 1024 * 1024
@@ -39,7 +39,7 @@ Facts = Json
 
 
 def save(index: HnswIndex, directory: Path, collection_id: str, generation: int, seq: int, covers: int) -> None:
-    """Write the graph as it is at ``seq`` and drop the collection's older files; failing is one warning.
+    """Write the index as it is at ``seq`` and drop the collection's older files; a failure is one warning.
 
     ``covers``: every slot below that is live at ``seq`` is in the graph.
     """
@@ -48,7 +48,7 @@ def save(index: HnswIndex, directory: Path, collection_id: str, generation: int,
     unfinished: list[Path] = []
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Open and claimed until the sidecar has its name: whoever sweeps sees that somebody is writing it.
+        # Open and claimed until the sidecar has its name: a sweep then sees that the file is being written.
         graph, descriptor = locks.create_claimed(lambda: directory / f"{secrets.token_hex(16)}.hnsw")
         sidecar, draft = graph.with_suffix(".json"), graph.with_suffix(".part")
         unfinished = [draft, graph]
@@ -86,9 +86,9 @@ def load(
     dimension: int,
     slots_limit: int,
 ) -> HnswIndex | None:
-    """The newest graph that fits, with ``covers`` as it was saved; None when there is none.
+    """The newest index that fits, with ``covers`` as it was saved; None if there is no such index.
 
-    ``slots_limit``: no slot is as high. A damaged file is removed if that is allowed.
+    ``slots_limit``: all slots are below it. A damaged file is removed if that is allowed.
     """
     identity = _identity(parameters, dimension, collection_id, generation)
     fitting = [
@@ -105,7 +105,7 @@ def load(
 
 
 def share(directory: Path, collection_id: str, fork_id: str, generation: int, seq: int) -> None:
-    """Let a fork that was made at ``seq`` have the newest graph of its collection, by a link to the file."""
+    """Link the newest index of a collection for a fork that was made at ``seq``."""
     of_source = [
         (facts["seq"], path, facts)
         for path, facts in _sidecars(directory)
@@ -133,7 +133,7 @@ def exist(directory: Path) -> bool:
 
 
 def sweep(directory: Path, generations: Mapping[str, int]) -> None:
-    """Drop the graphs of collections that are gone or have another generation, and what dead processes left.
+    """Drop the indexes of deleted collections and of other generations, and the drafts of dead processes.
 
     ``generations``: by collection id. Only under the write lock, so that they are the latest.
     """
@@ -141,23 +141,23 @@ def sweep(directory: Path, generations: Mapping[str, int]) -> None:
 
 
 def drop(directory: Path, collection_id: str, *, before: int | None = None) -> bool:
-    """Drop the graphs of a collection, those of generations ``before`` one if that is given; whether there was one."""
+    """Drop the indexes of a collection, or those of generations ``before`` one; returns whether there were any."""
 
     def unwanted(_: Path, facts: Facts) -> bool:
-        """Whether a file is of this collection, and of a generation before ``before`` where that is given."""
+        """Whether a file is of this collection, and of a generation below ``before`` if that is given."""
         return facts["collection"] == collection_id and (before is None or facts["generation"] < before)
 
     return _remove(directory, unwanted)
 
 
 def clear(directory: Path) -> bool:
-    """Drop every graph, to make room; whether there was one."""
+    """Drop all indexes to free space; returns whether there were any."""
     return _remove(directory, lambda _, facts: True)
 
 
 # --- Sidecars -------------------------------------------------------------------------------------------
 def _identity(parameters: GraphParameters, dimension: int, collection_id: str, generation: int) -> Facts:
-    """What must be equal for a file to be of use."""
+    """The fields that must be equal for a file to be used."""
     return {
         "format": _FORMAT,
         "collection": collection_id,
@@ -170,7 +170,7 @@ def _identity(parameters: GraphParameters, dimension: int, collection_id: str, g
 
 
 def _members(contents: _Contents, slots: Slots, labels: Slots) -> Facts:
-    """Who stands behind which label, where that is not just the slot of the same number."""
+    """The slots of each label, unless that is just the slot of the same number."""
     twins = slots != labels
     alone = np.setdiff1d(contents.labels[~contents.marked], slots[~twins])
     return {"twins": slots[twins].tolist(), "leaders": labels[twins].tolist(), "leaders_gone": alone.tolist()}
@@ -188,7 +188,7 @@ def _checksum(facts: Facts) -> str:
 
 
 def _sidecars(directory: Path) -> Iterator[tuple[Path, Facts]]:
-    """The sidecars that are whole; a damaged one is removed with its graph."""
+    """The sidecars that are complete; a damaged one is removed with its index."""
     try:
         paths = sorted(directory.glob("*.json"))
     except OSError:
@@ -199,7 +199,7 @@ def _sidecars(directory: Path) -> Iterator[tuple[Path, Facts]]:
         except OddFileError:
             unlink(path, path.with_suffix(".hnsw"))
         except OSError:
-            continue  # swept by another process, or not ours to read
+            continue  # swept by another process, or not readable
 
 
 def _read_sidecar(path: Path) -> Facts:
@@ -254,7 +254,7 @@ _HEADER: Final = np.dtype(
 
 @dataclass(frozen=True)
 class _Contents:
-    """What an examined file holds, in the file's order."""
+    """The contents of an examined file, in the file's order."""
 
     labels: Slots
     marked: Mask
@@ -291,14 +291,14 @@ def _live(contents: _Contents, facts: Facts) -> tuple[Slots, Slots]:
 
 
 def _examine(file: BinaryIO, parameters: GraphParameters, dimension: int) -> _Contents:
-    """Read a graph from the start and demand that no number in it leads hnswlib astray."""
+    """Read an index from the start and check that every number in it is one that hnswlib can follow."""
     most = links(parameters)
     element = np.dtype([("links", "<u4", (1 + 2 * most,)), ("vector", "<f4", (dimension,)), ("label", "<u8")])
     size = os.fstat(file.fileno()).st_size
     digest = hashlib.sha256()
 
     def read(amount: int) -> bytes:
-        """The next bytes; the file is refused when it has fewer."""
+        """The next bytes; the file is refused if it has fewer."""
         data = file.read(amount)
         demand(len(data) == amount, "file too short")
         digest.update(data)
@@ -396,12 +396,12 @@ def _demand_upper(words: npt.NDArray[np.uint32], count: int, most: int) -> Ints:
 
 # --- Files ------------------------------------------------------------------------------------------------
 def _open(path: Path) -> BinaryIO:
-    """Open for reading what is a file and no link, pipe or device."""
+    """Open a regular file for reading; a link, pipe or device is refused."""
     return os.fdopen(open_regular(path, os.O_RDONLY), "rb")
 
 
 def _remove(directory: Path, unwanted: Callable[[Path, Facts], bool]) -> bool:
-    """Remove the graphs that are ``unwanted`` by their sidecar, and files without one that nobody is writing."""
+    """Remove the indexes that are ``unwanted`` by their sidecar, and files without one that no process is writing."""
     kept, removed = set(), False
     for path, facts in _sidecars(directory):
         if unwanted(path, facts):
@@ -417,15 +417,15 @@ def _remove(directory: Path, unwanted: Callable[[Path, Facts], bool]) -> bool:
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Remove this graph, or this draft of a graph's sidecar, unless somebody is writing it."""
+    """Remove this index, or this draft of a sidecar, unless a process is writing it."""
     try:
         with _open(path.with_suffix(".hnsw")) as file:
-            # The sidecar is looked for after the claim, since its maker may have finished just now, and the file
+            # Look for the sidecar after the claim, since its writer may have finished just now. The file is
             # removed while it is claimed.
             if locks.claim(file.fileno()) and not path.with_suffix(".json").exists():
                 unlink(path)
     except FileNotFoundError:
-        if path.suffix == ".part":  # a graph is made before its draft and goes after it
+        if path.suffix == ".part":  # an index is created before the draft of its sidecar, and removed after it
             unlink(path)
     except (OSError, OddFileError):
-        pass  # another was faster, or it is none of ours
+        pass  # another process was faster, or the file is not ours

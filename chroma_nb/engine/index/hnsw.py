@@ -1,6 +1,6 @@
 """The HNSW index: the only module that uses hnswlib.
 
-hnswlib is never asked to overwrite or reuse a label, to add while it is searched, or to return more than it can reach.
+hnswlib never has to overwrite or reuse a label, to add while it is searched, or to return more than it can reach.
 Labels are slots, and a deletion is a mark. Where hnswlib refuses a query, the result is None, which means "search
 exactly".
 
@@ -26,7 +26,7 @@ from chroma_nb.engine.arrays import Mask, Slots
 from chroma_nb.engine.index.distances import DISTANCES
 from chroma_nb.types import Matrix, Space
 
-#: So many vectors are added between two calls of ``cancelled``; hnswlib holds no lock in between.
+#: How many vectors are added between two calls of ``cancelled``; hnswlib holds no lock in between.
 CHUNK: Final = 2_000
 _SEED: Final = 100
 
@@ -35,7 +35,7 @@ Hashes: TypeAlias = npt.NDArray[np.uint64]
 
 
 class GraphParameters(Protocol):
-    """What a graph is built with: Chroma's ``hnsw`` configuration has these and more."""
+    """The parameters of an index: Chroma's ``hnsw`` configuration has these and more."""
 
     @property
     def space(self) -> Space:
@@ -51,9 +51,9 @@ class GraphParameters(Protocol):
 
 
 class HnswIndex:
-    """An approximate index of the vectors in some slots; each distinct vector stands in the graph once.
+    """An approximate index of the vectors in some slots; each distinct vector is in the graph once.
 
-    Queries, marks and appends may come from several threads; they take turns.
+    Several threads may query, mark and append; they take turns.
     """
 
     def __init__(self, parameters: GraphParameters, dimension: int) -> None:
@@ -70,7 +70,7 @@ class HnswIndex:
 
     @staticmethod
     def available() -> bool:
-        """Whether hnswlib can be used; ``CHROMA_NB_NO_HNSW=1`` in the environment says no."""
+        """Whether hnswlib can be used; ``CHROMA_NB_NO_HNSW=1`` in the environment turns it off."""
         if os.environ.get("CHROMA_NB_NO_HNSW") == "1":
             return False
         try:
@@ -88,7 +88,7 @@ class HnswIndex:
         dimension: int,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> HnswIndex | None:
-        """Index these slots, a chunk at a time in this thread; None when ``cancelled`` said so."""
+        """Index these slots, a chunk at a time in this thread; None when ``cancelled``."""
         index = cls(parameters, dimension)
         for first in range(0, len(slots), CHUNK):
             if cancelled():
@@ -104,12 +104,12 @@ class HnswIndex:
 
     @property
     def dead(self) -> int:
-        """How many vectors of the graph are marked: walked through by every search and never found."""
+        """How many vectors of the graph are marked as deleted: every search passes them and does not return them."""
         return self._groups.labels - self._groups.live_labels
 
     @property
     def storable(self) -> bool:
-        """Whether its file can be examined: chroma-hnswlib's holds bytes that it never set."""
+        """Whether its file can be examined: that of chroma-hnswlib has uninitialised bytes."""
         return not hasattr(self._graph, "persist_dirty")
 
     def slots(self) -> Slots:
@@ -118,12 +118,12 @@ class HnswIndex:
             return self._groups.live_slots()
 
     def append(self, slots: Slots, vectors: Matrix) -> None:
-        """Add the vectors of these slots, which were never added before."""
+        """Add the vectors of these slots, none of which was added before."""
         if not len(slots):
             return
         inside = self._inside(vectors)
         with self._lock:
-            whole, self._whole = self._whole, False  # an interrupt in between leaves an index that refuses
+            whole, self._whole = self._whole, False  # an interrupt in between leaves an index that refuses queries
             labels = self._label(slots, inside)
             new = labels == slots
             self._add(inside[new], labels[new])
@@ -138,7 +138,7 @@ class HnswIndex:
                 self._graph.mark_deleted(label)
 
     def query(self, queries: Matrix, k: int, ef: int) -> Slots | None:
-        """Of each query the ``k`` slots that the graph finds nearest, shape (queries, k); -1 where it found fewer.
+        """The ``k`` slots that the graph finds nearest to each query, shape (queries, k); -1 if it found fewer.
 
         None when the graph cannot be searched: then the search has to be exact.
         """
@@ -150,7 +150,7 @@ class HnswIndex:
             return None if found is None else self._groups.expand(found, k)
 
     def save(self, path: Path) -> tuple[Slots, Slots]:
-        """Write the graph to ``path``; returns the live slots and the labels they stand behind."""
+        """Write the graph to ``path``; returns the live slots and their labels."""
         with self._lock:
             self._graph.save_index(str(path))
             slots = self._groups.live_slots()
@@ -169,7 +169,7 @@ class HnswIndex:
         """The graph in ``path``, which ``graph_files.py`` has examined.
 
         ``contents`` are the labels of all its vectors, marked ones too, and their fingerprints; ``slots``
-        are the live slots and ``labels`` the labels these stand behind.
+        are the live slots and ``labels`` the labels of these.
         """
         index = cls(parameters, dimension)
         in_file, hashes = contents
@@ -187,7 +187,7 @@ class HnswIndex:
         return unit(inside) if DISTANCES[self.parameters.space].scale_is_inverse_norm else inside
 
     def _label(self, slots: Slots, vectors: Matrix) -> Slots:
-        """For each slot the label its vector has: an earlier slot's when the vector is the same."""
+        """The label of each slot's vector: that of an earlier slot if the vector is the same."""
         hashes = self._fingerprints.of(vectors)
         known = self._fingerprints.find(hashes)
         known[~self._groups.is_live(known)] = -1
@@ -232,30 +232,30 @@ class HnswIndex:
         try:
             labels, _ = self._graph.knn_query(queries, k=k)
         except RuntimeError:
-            return None  # "Cannot return the results in a contiguous 2D array": fewer reached than wanted
+            return None  # "Cannot return the results in a contiguous 2D array": it reached fewer than requested
         return np.asarray(labels, np.int64)
 
 
 def unit(vectors: Matrix) -> Matrix:
-    """Rows brought to length 1; a row of zeros stays one."""
+    """Rows normalized to length 1; a row of zeros is not changed."""
     lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64))[:, None]
     # Adding zero turns -0.0 into 0.0, so that equal vectors have equal bytes.
     return np.asarray(np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > 0) + 0.0, np.float32)
 
 
-#: The most links and candidates that hnswlib is given. It lays 8 bytes out for each vector and link: 10**9 links,
-#: which Chroma stores as any other number, would be terabytes. A graph of so many is no better than a scan.
+#: The most links and candidates that hnswlib gets. It allocates 8 bytes for each vector and link: 10**9 links,
+#: which Chroma stores like any other number, would be terabytes. A graph of so many is no better than a scan.
 _MOST_LINKS: Final = 512
 _MOST_CANDIDATES: Final = 10_000
 
 
 def links(parameters: GraphParameters) -> int:
-    """M as hnswlib is given it: with one link it would divide by log(1), with very many memory would not do."""
+    """M as hnswlib gets it: with one link it would divide by log(1), and for very many there is not enough memory."""
     return min(max(2, parameters.max_neighbors), _MOST_LINKS)
 
 
 def breadth(parameters: GraphParameters) -> int:
-    """ef_construction as hnswlib is given it, which raises it to M."""
+    """ef_construction as hnswlib gets it; hnswlib raises it to M."""
     return max(min(parameters.ef_construction, _MOST_CANDIDATES), links(parameters))
 
 
@@ -274,7 +274,7 @@ class _Groups:
     not inserted, since a graph of many equal vectors takes 40 to 90 times as long to build. They are noted here and
     found through the label.
 
-    hnswlib forgets no label, and what it does when one is overwritten or used again loses elements. So a label whose
+    hnswlib forgets no label, and loses elements when one is overwritten or used again. So a label whose
     last slot was deleted is marked in the graph and never used again: an equal vector that comes later is inserted
     as a new element, with its own slot as label.
     """
@@ -289,7 +289,7 @@ class _Groups:
         self._sorted: tuple[Slots, Slots] | None = None
 
     def add(self, slots: Slots, labels: Slots) -> None:
-        """Note which label stands for each of the slots."""
+        """Note the label of each of the slots."""
         self._reach(int(max(slots.max(), labels.max())) + 1 if len(slots) else 0)
         before = self._members[np.unique(labels)]
         self.live += len(slots)
@@ -301,7 +301,7 @@ class _Groups:
         self._sorted = None
 
     def take_labels(self, labels: Slots) -> None:
-        """These are all labels of a graph that was loaded, the marked ones too."""
+        """Set all labels of a graph that was loaded, marked ones included."""
         self._reach(int(labels.max()) + 1)
         self.labels = len(labels)
 
@@ -366,7 +366,7 @@ class _Groups:
 
 
 class Fingerprints:
-    """Finds the label of a vector by its bytes. Two vectors may share a hash; whoever finds one compares."""
+    """Finds the label of a vector by its bytes. Two vectors may share a hash, so the caller compares them."""
 
     def __init__(self, dimension: int) -> None:
         random = np.random.default_rng(_SEED)
@@ -386,7 +386,7 @@ class Fingerprints:
         return np.where(self._known[at] == hashes, self._labels[at], -1)
 
     def remember(self, hashes: Hashes, labels: Slots) -> None:
-        """From now on these hashes lead to these labels."""
+        """Remember these hashes with these labels."""
         hashes, first = np.unique(hashes, return_index=True)
         labels = labels[first]
         old = self.find(hashes) >= 0

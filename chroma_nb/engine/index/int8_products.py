@@ -20,10 +20,10 @@ Int8 = npt.NDArray[np.int8]
 
 
 def library() -> Any | None:
-    """The library, or None where it is not installed or knows no instructions of this processor.
+    """The library, or None if it is not installed or has no instructions for this processor.
 
     In plain C it takes twice to twenty times as long as numpy's float32. None, too, for a call in the middle of the
-    import itself (of a signal handler, a finalizer); the next one has it.
+    import itself (by a signal handler or a finalizer); the next call gets it.
 
     >>> library() is None or callable(library().dots_packed)
     True
@@ -50,7 +50,7 @@ def _imported() -> Any | None:
 
 
 def available() -> bool:
-    """Whether products can be computed here; ``CHROMA_NB_NO_CODES=1`` in the environment says no."""
+    """Whether products can be computed here; ``CHROMA_NB_NO_CODES=1`` in the environment turns them off."""
     return os.environ.get("CHROMA_NB_NO_CODES") != "1" and library() is not None
 
 
@@ -58,7 +58,7 @@ def available() -> bool:
 def beat_float32() -> bool:
     """Whether many rows times many queries take less time than numpy's product of float32.
 
-    With AVX2 alone (the library's "haswell") they take as long; one query gains all the same: it waits for memory.
+    With AVX2 alone (the library's "haswell") they take as long. One query is still faster, since it waits for memory.
     """
     return bool(instructions() - {"haswell"})
 
@@ -71,7 +71,7 @@ def instructions() -> frozenset[str]:
 def products(query: Int8, rows: Int8) -> Float32:
     """Each of ``rows`` (n, d) times ``query`` (d,): sums of int32, as float32, so exact below 2**24.
 
-    The GIL is released meanwhile. No ``out``: a new array costs nothing beside the product.
+    The GIL is released meanwhile. There is no ``out``: a new array costs little compared with the product.
     """
     found: Float32 = np.asarray(_needed().cdist(query[None], rows, "dot", out_dtype="float32"))[0]
     return found
@@ -87,7 +87,7 @@ class PackedQueries:
         self._count = len(queries)
 
     def room(self, rows: int) -> Any:
-        """Room for the products of so many rows, for ``products``; one for each thread."""
+        """An array for the products of so many rows, for ``products``; one for each thread."""
         return self._library.empty((rows, self._count), dtype="int32")
 
     def products(self, rows: Int8, room: Any | None = None) -> npt.NDArray[np.int32]:

@@ -1,6 +1,6 @@
 """Postings: which records hold a dimension of a sparse vector, and with which value.
 
-There is one list for each dimension: the places of its records, ascending, and their values as they are stored
+There is one list for each dimension: the places of its records, ascending, and their values as stored
 (float32). A query walks only the lists of its own dimensions, so records that share none with it are not found. The
 arrays do not change; ``sparse.py`` holds what was added and deleted since they were made.
 
@@ -21,20 +21,20 @@ import numpy as np
 from chroma_nb.engine.arrays import EMPTY, Float32, Float64, Ints, Mask, Rows, found_in
 from chroma_nb.types import SPARSE_DIMENSIONS, Array, Int32, SparseVector
 
-#: A query whose lists hold fewer than one posting in so many records sorts them; others add up over all records.
+#: A query whose lists hold fewer than one posting for this many records sorts them; others add up over all records.
 _FEW_POSTINGS: Final = 64
-#: Allowed records that cost as much to look up in a list as so many postings cost to add up.
+#: Looking up an allowed record in a list costs as much as adding up this many postings.
 _LOOKUP: Final = 24
-#: Postings for each record above which long lists are left out where they can be, and the share of short ones.
+#: Postings for each record above which long lists are left out if possible, and the share of short ones.
 _WORTH_BOUNDS: Final = 0.25
 _SHORT: Final = 0.3
-#: Lists above which their bounds take longer than adding them up.
+#: The number of lists above which computing bounds takes longer than adding them up.
 _MOST_BOUNDED: Final = 1_000
-#: Share of the blocks beyond which looking up what the long lists bring takes longer than adding them up.
+#: Share of the blocks above which looking up values in the long lists takes longer than adding them up.
 _MOST_NEAR: Final = 0.25
-#: More than what rounding may change in a sum of products.
+#: More than the rounding error of a sum of products.
 _ROUNDING: Final = 1 + 1e-9
-#: Records whose best score is taken together when the k-th best of all is estimated.
+#: Records in a block, whose best score is used to estimate the k-th best of all.
 _BLOCK: Final = 256
 
 #: Start, end and the query's weight of a list.
@@ -61,13 +61,13 @@ class SparseRows:
         lengths = np.fromiter(map(len, indices), np.int64, len(indices))
         count = int(lengths.sum())
         dimensions = np.fromiter(chain.from_iterable(indices), np.int64, count)
-        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite
+        with np.errstate(over="ignore"):  # a value that float32 cannot hold is infinite
             numbers = np.fromiter(chain.from_iterable(values), np.float32, count)
         return cls(np.asarray(rows, np.int64), lengths, dimensions, numbers)
 
     @classmethod
     def last_of(cls, changes: Sequence[SparseRows]) -> SparseRows:
-        """What is left of changes that came one after the other: of each row its last vector."""
+        """The result of successive changes: the last vector of each row."""
         if len(changes) == 1:
             return changes[0]
         rows = np.concatenate([EMPTY, *(change.rows for change in changes)])
@@ -95,7 +95,7 @@ class Allowed:
         return mask
 
     def holds(self, rows: Rows) -> Mask:
-        """Which of these rows are among them."""
+        """Which of these rows are allowed."""
         may = rows < len(self.mask)
         may[may] = self.mask[rows[may]]
         return may
@@ -110,7 +110,7 @@ class Postings:
     starts: Ints
     places: Int32
     values: Float32
-    #: By place: whether the record is still there, with this vector; None: all are.
+    #: By place: whether the record still has this vector; None means that all do.
     alive: Mask | None = None
 
     # --- making -----------------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ class Postings:
         return cls(rows, dimensions[first], np.append(first, len(dimensions)), places, values)
 
     def without(self, rows: Rows) -> Postings:
-        """With these rows (ascending) dead; those that are not here do not matter."""
+        """With these rows (ascending) dead; unknown rows are ignored."""
         places = self._places_of(rows)
         if not len(places):
             return self
@@ -157,21 +157,21 @@ class Postings:
         return replace(self, alive=alive)
 
     def arrays(self) -> dict[str, Array]:
-        """What ``from_arrays`` makes the same lists of; of lists without dead records."""
+        """The arrays from which ``from_arrays`` builds the same lists; for lists without dead records."""
         if self.alive is not None:
             raise ValueError("Expected lists without dead records, got some: merge them first")
         return {name: getattr(self, name) for name in ("rows", "dimensions", "starts", "places", "values")}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array]) -> Postings:
-        """The lists whose ``arrays`` these are, which may be mapped from a file: they are only read."""
+        """The lists with these ``arrays``, which may be mapped from a file: they are only read."""
         return cls(**arrays)
 
-    # --- what is here -----------------------------------------------------------------------------------------
+    # --- contents ---------------------------------------------------------------------------------------------
 
     @property
     def live(self) -> int:
-        """How many records are live here."""
+        """How many records are live."""
         return len(self.rows) if self.alive is None else int(np.count_nonzero(self.alive))
 
     def live_rows(self) -> Rows:
@@ -179,7 +179,7 @@ class Postings:
         return self.rows if self.alive is None else self.rows[self.alive]
 
     def frequencies(self, dimensions: Ints) -> Ints:
-        """How many live records hold each dimension, whatever its value."""
+        """How many live records hold each dimension, with any value."""
         return np.array([self._live_in(start, stop) for start, stop in self._lists(dimensions)], np.int64)
 
     def entries_of(self, rows: Rows, dimensions: Ints) -> Float64:
@@ -223,9 +223,9 @@ class Postings:
         return np.flatnonzero(~cast(Mask, self.alive)).astype(np.int32)
 
     def _entries(self, rows: Rows, bits: int) -> tuple[Ints, Float32]:
-        """Of what is live, in order: dimension and, in so many bits, the place in ``rows``, as one integer; values."""
+        """The live entries in order: dimension and, in that many bits, place in ``rows``, as one integer; values."""
         keys = np.repeat(self.dimensions << bits, np.diff(self.starts))
-        if np.array_equal(rows[: len(self.rows)], self.rows):  # the others came later
+        if np.array_equal(rows[: len(self.rows)], self.rows):  # the other entries are newer
             keys |= self.places
         else:
             keys |= np.searchsorted(rows, self.rows).astype(np.int32)[self.places]
@@ -236,7 +236,7 @@ class Postings:
 
     @cached_property
     def _is_one_stretch(self) -> bool:
-        """Whether the rows follow each other without a gap."""
+        """Whether the rows are consecutive."""
         return bool(len(self.rows)) and int(self.rows[-1] - self.rows[0]) == len(self.rows) - 1
 
     def _places_of(self, rows: Rows) -> Int32:
@@ -262,7 +262,7 @@ class Postings:
     ) -> tuple[Rows, Float32]:
         """(rows, scores) of the ``k`` live records with the lowest score, NaN last; ties in the order of rows.
 
-        ``dimensions`` ascending, each once. A record counts that holds one of them, even where the product is 0.
+        ``dimensions`` ascending, each once. A record that holds one of them counts, even if the product is 0.
         """
         lists = [
             (start, stop, weight)
@@ -271,7 +271,7 @@ class Postings:
         ]
         if not lists or k <= 0:
             return EMPTY, np.empty(0, np.float32)
-        with np.errstate(all="ignore"):  # products of what is not finite, and more than float32 can hold
+        with np.errstate(all="ignore"):  # products of infinite values, and more than float32 can hold
             places, dots = self._candidates(lists, k, allowed)
             scores = (1.0 - dots).astype(np.float32)
         if len(scores) > k:
@@ -296,7 +296,7 @@ class Postings:
         return self._touched(lists, may) if found is None else found
 
     def _without_long(self, lists: list[_List], count: int) -> tuple[list[_List], float]:
-        """The short lists that weigh most, and what the others can bring to a dot product; no lists: look at all.
+        """The short lists that weigh most, and the most that the others can add to a dot product; no lists: use all.
 
         Frequent words, which have the long lists, weigh little by inverse document frequency. What the short lists
         alone bring to ``k`` records is a dot product that a record needs to be among them; where the long lists cannot
@@ -324,7 +324,7 @@ class Postings:
         return touched[kept], dots[kept]
 
     def _looked_up(self, lists: list[_List], places: Int32) -> tuple[Int32, Float64]:
-        """The dot products of these places, where they share a dimension."""
+        """The dot products of these places, as far as they share a dimension."""
         found = [(weight, start, *found_in(self.places[start:stop], places)) for start, stop, weight in lists]
         numbers = np.concatenate([there for _, _, there, _ in found])
         products = np.concatenate([self.values[start + at].astype(np.float64) * w for w, start, _, at in found])
@@ -344,7 +344,7 @@ class Postings:
         return places, products
 
     def _may(self, allowed: Allowed | None) -> Mask | None:
-        """By place: whether it may be returned; None when all may."""
+        """By place: whether it may be returned; None if all may."""
         if allowed is None:
             return self.alive
         mask = allowed.mask
@@ -367,7 +367,7 @@ class Postings:
         if blocks <= k:
             return None
         dots = _sums(*self._products(lists), blocks * _BLOCK)
-        if may is not None:  # a product, since assigning to a random half of them takes five times as long
+        if may is not None:  # a product, since assigning to a random half of the places takes five times as long
             dots[: len(may)] *= may
         table = dots.reshape(blocks, _BLOCK)
         maxima = table.max(axis=1)
@@ -400,13 +400,13 @@ def _sums(numbers: Ints, products: Float64, count: int) -> Float64:
 
 
 def _least_that_may_tie(dot: float) -> float:
-    """A dot product below all whose score, as float32, is not above that of ``dot``."""
+    """A dot product below all others whose score, as float32, is not above that of ``dot``."""
     above = np.nextafter(np.float32(1.0 - dot), np.float32(np.inf))
     return float(np.nextafter(1.0 - float(above), -np.inf))
 
 
 def _woven(keys: Ints, values: Float32, more: Ints, of_more: Float32) -> tuple[Ints, Float32]:
-    """Two ascending sequences of keys, with a value for each, as one; few among many are put in between."""
+    """Two ascending sequences of keys, with a value for each, merged; a few keys are inserted into many."""
     if len(more) > len(keys):
         keys, values, more, of_more = more, of_more, keys, values
     at = np.searchsorted(keys, more) + np.arange(len(more))

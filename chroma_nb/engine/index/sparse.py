@@ -21,7 +21,7 @@ from chroma_nb.types import Array
 #: written again few times.
 _SHARE_MERGED: Final = 1 / 8
 _NONE: Final[Float32] = np.empty(0, np.float32)
-#: A part with more than this share of dead records is made again without them.
+#: A part with more than this share of dead records is rebuilt without them.
 _LARGEST_DEAD: Final = 0.3
 
 
@@ -37,7 +37,7 @@ class SparseIndex:
         return cls().changed(EMPTY, vectors)
 
     def changed(self, gone: Rows, vectors: SparseRows) -> SparseIndex:
-        """After a change: ``gone`` (ascending) hold no vector any more, and the rows of ``vectors`` hold these."""
+        """The index after a change: rows ``gone`` (ascending) have no vector now, those of ``vectors`` have these."""
         outdated = np.union1d(gone, vectors.rows)
         parts = [part for part in (part.without(outdated) for part in self.parts) if part.live]
         new = Postings.of(vectors)
@@ -60,10 +60,10 @@ class SparseIndex:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array]) -> SparseIndex:
-        """The index whose ``arrays`` these are; they are only read, so they may be mapped from a file."""
+        """The index with these ``arrays``; they are only read, so they may be mapped from a file."""
         return cls((Postings.from_arrays(arrays),))
 
-    # --- what is here -------------------------------------------------------------------------------------------
+    # --- contents -----------------------------------------------------------------------------------------------
 
     @property
     def live(self) -> int:
@@ -98,7 +98,7 @@ class SparseIndex:
     def entries_of(self, rows: Rows, dimensions: Ints) -> Float64:
         """The values that records (rows in any order) hold, shape (rows, dimensions); NaN where they do not.
 
-        Times the weights of a query, they are what each of its dimensions brought to the score.
+        Multiplied by the weights of a query, they say how much each dimension adds to the score.
         """
         found, order = np.full((len(rows), len(dimensions)), np.nan), np.argsort(rows)
         for part in self.parts:

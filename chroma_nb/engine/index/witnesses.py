@@ -16,9 +16,9 @@ import numpy as np
 from chroma_nb.engine.arrays import Slots
 from chroma_nb.types import Matrix
 
-#: One of so many records is a witness ...
+#: One of this many records is a witness ...
 _ONE_OF: Final = 50
-#: ... and never fewer or more than this: a scan of them stays below the time of a search of the graph.
+#: ... within these limits: a scan of them takes less time than an HNSW search.
 _FEWEST: Final = 1_024
 _MOST: Final = 4_096
 

@@ -1,7 +1,7 @@
 """The index of the words of documents: which records hold which words, and how often; ranked exactly by BM25.
 
 One index for every language: it holds the words as they are (``words/tokenizers.py``, UnicodeTokenizer). Documents
-read as English if "the", "of" and the like are frequent among their words, so this follows what the collection holds
+read as English if words such as "the" and "of" are frequent in them, so this follows what the collection holds
 now. If they do, forms of a word with the same stem count as one word, and stop words are ignored. Both are decided for
 each query, and no stem is stored.
 
@@ -36,18 +36,18 @@ from chroma_nb.words.tokenizers import ENGLISH_MARKS, ENGLISH_STOP_WORDS, Unicod
 
 K1: Final = 1.2
 B: Final = 0.75
-#: The length of what is no document.
+#: The length of a missing document.
 _NO_DOCUMENT: Final = -1
-#: What is counted of each document besides all of its words, see ``WordIndex.lengths``.
+#: What is counted in each document besides all of its words, see ``WordIndex.lengths``.
 _COUNTED_TOO: Final = (ENGLISH_STOP_WORDS, tuple(ENGLISH_MARKS))
-#: So few new words are put among the others one by one.
+#: This many new words, or fewer, are inserted one by one.
 _FEW_WORDS: Final = 1_000
-#: A question with fewer postings than one in so many records sorts them; others add up over all records.
+#: A query with fewer than one posting for this many records sorts them; others add up over all records.
 _FEW_POSTINGS: Final = 64
 
 
 class Vocabulary(dict[str, int]):
-    """Word -> its number, which is given when it is first met. Only one thread at a time may meet new words.
+    """Word -> its number, which it gets when it first occurs. Only one thread at a time may add words.
 
     >>> known = Vocabulary()
     >>> known["run"], known["dog"], known["running"], known.forms("runs", UnicodeTokenizer(english=True))
@@ -57,23 +57,23 @@ class Vocabulary(dict[str, int]):
     def __init__(self, words: Iterable[str] = ()) -> None:
         self.words = list(words)
         super().__init__(zip(self.words, range(len(self.words)), strict=True))
-        #: Words of ASCII, which alone have stems, ascending; term -> the numbers of its forms, once asked for.
+        #: Words of ASCII (only these have stems), ascending; term -> the numbers of its forms, once they were needed.
         self._ascending: list[str] = []
         self._forms: dict[str, list[int]] = {}
         self._seen = 0
         self._lock = _locks.Lock()
 
     def __missing__(self, word: str) -> int:
-        # In this order: an interrupt between the two leaves a number that nothing has.
+        # In this order: an interrupt between the two leaves a number without a word.
         number = len(self.words)
         self.words.append(word)
         self[word] = number
         return number
 
     def forms(self, word: str, tokenizer: UnicodeTokenizer) -> list[int]:
-        """The numbers of the words that have the term of ``word``, ascending; none for a stop word.
+        """The numbers of the words that have the same term as ``word``, ascending; empty for a stop word.
 
-        Stems take time, so they are made only of words that begin as those of this stem do.
+        Stemming takes time, so only words with the same beginning are stemmed.
         """
         if not (tokenizer.english and word.isascii()):
             return [self[word]] if word in self else []
@@ -88,7 +88,7 @@ class Vocabulary(dict[str, int]):
             return self._forms[term]
 
     def _sort_in(self) -> None:
-        """Take up the words that came since the last time. What an interrupt leaves behind is there twice, as once."""
+        """Add the words since the last time. After an interrupt a word may be there twice, which does no harm."""
         known = len(self.words)
         if self._seen == known:
             return
@@ -102,7 +102,7 @@ class Vocabulary(dict[str, int]):
         self._seen = known
 
     def _may_have(self, term: str) -> list[str]:
-        """The words of which some may have this stem.
+        """The words that may have this stem.
 
         Snowball's English stemmer shortens words, and of what is left changes the last letter at most (happy and
         happi, hoping and hope, ability and abl), but for a few words.
@@ -117,15 +117,15 @@ class Vocabulary(dict[str, int]):
 
 @dataclass(frozen=True)
 class WordHits:
-    """The documents found by words, best first, and which word of the question stands where."""
+    """The documents found by words, best first, and which words of the query each of them holds."""
 
     rows: Rows
     scores: Float64
-    #: The question's words, each with the rows of all documents that hold it, ascending.
+    #: The words of the query, each with the rows of all documents that hold it, ascending.
     words: tuple[tuple[str, Rows], ...] = ()
 
     def words_in(self, rows: Rows) -> list[list[str]]:
-        """Which of the question's words each of the documents holds."""
+        """Which words of the query each of the documents holds."""
         held: list[list[str]] = [[] for _ in rows]
         for word, documents in self.words:
             for place in found_in(documents, rows)[0].tolist():
@@ -156,8 +156,8 @@ class WordIndex:
     vocabulary: Vocabulary = field(default_factory=Vocabulary)
     #: How often each document holds each word, by its number.
     counts: SparseIndex = field(default_factory=SparseIndex)
-    #: By row, shape (3, rows): how many words the document has, below 0 where there is none, as beyond the end; how
-    #: many of them are stop words of English; how many tell that a text is English.
+    #: By row, shape (3, rows): how many words the document has, below 0 if there is none, as beyond the end; how
+    #: many of them are English stop words; how many show that a text is English.
     lengths: Int32 = field(default_factory=lambda: _NO_LENGTHS)
 
     @classmethod
@@ -171,14 +171,14 @@ class WordIndex:
         return cls(vocabulary, SparseIndex.of(SparseRows.last_of(counted)), lengths)
 
     def changed(self, rows: Rows, texts: Sequence[str | None]) -> WordIndex:
-        """After a change: ``rows`` (ascending) have these documents from now on; None: they have none, or are gone."""
+        """The index after a change: ``rows`` (ascending) have these documents; None: they have none, or are deleted."""
         entries, lengths = _counted(rows, texts, self.vocabulary)
         return WordIndex(self.vocabulary, self.counts.changed(rows, entries), _laid_over(self.lengths, rows, lengths))
 
     # --- in a file ----------------------------------------------------------------------------------------------
 
     def stored(self) -> tuple[Rows, StoredWords]:
-        """The rows that have a document, and the index of these, without words that stand in none."""
+        """The rows that have a document, and the index of these, without words that no document has."""
         documents = np.flatnonzero(self.lengths[0] >= 0)
         arrays = self.counts.arrays() if self.counts.parts else Postings.of(SparseRows.of(EMPTY, [])).arrays()
         words = list(map(self.vocabulary.words.__getitem__, arrays["dimensions"].tolist()))
@@ -187,7 +187,7 @@ class WordIndex:
 
     @classmethod
     def from_stored(cls, rows: Rows, stored: StoredWords) -> WordIndex:
-        """The index of documents that are in these rows now, ascending; below 0: it is not there any more."""
+        """The index of documents that are in these rows now, ascending; below 0: the document is deleted."""
         there = rows >= 0
         dimensions = np.arange(len(stored.words))
         postings = Postings(rows, dimensions, stored.starts, stored.places, stored.counts)
@@ -196,7 +196,7 @@ class WordIndex:
         lengths = _laid_over(_NO_LENGTHS, rows[there], stored.lengths[:, there])
         return cls(Vocabulary(stored.words), SparseIndex((postings,) if len(postings.rows) else ()), lengths)
 
-    # --- what is here -------------------------------------------------------------------------------------------
+    # --- contents -----------------------------------------------------------------------------------------------
 
     @cached_property
     def documents(self) -> int:
@@ -239,7 +239,7 @@ class WordIndex:
         return WordHits(*_highest(found, scores, k), tuple(words))
 
     def _asked(self, text: str) -> list[tuple[str, list[int]]]:
-        """The words that a text asks for, as it writes them, each with the numbers of its forms; unknown ones not."""
+        """The known words of a query text, as they are written, each with the numbers of its forms."""
         tokenizer = UnicodeTokenizer(english=self.english)
         written: dict[str, str] = {}
         for start, end, word in tokenizer.spans(text):
@@ -252,7 +252,7 @@ class WordIndex:
         return list(asked.values())
 
     def _holding(self, forms: list[int]) -> tuple[Rows, Float64]:
-        """The documents that hold one of these words, ascending, and how often they hold them together."""
+        """The documents that hold one of these words, ascending, and how often each holds any of them."""
         lists = [held for held in self.counts.lists(np.array(forms, np.int64)) if len(held[0])]
         if len(lists) == 1:
             rows, values = lists[0]
@@ -264,7 +264,7 @@ class WordIndex:
         return each, _sums(numbers, counts, len(each))
 
     def _parts(self, rows: Rows, counts: Float64) -> Float64:
-        """What a word brings to the scores of the documents that hold it."""
+        """What a word adds to the scores of the documents that hold it."""
         weight = math.log(1 + (self.documents - len(rows) + 0.5) / (len(rows) + 0.5))
         return np.asarray(weight * (counts * (K1 + 1)) / (counts + self._norms[rows]))
 
@@ -273,7 +273,7 @@ _NO_LENGTHS: Final[Int32] = np.empty((1 + len(_COUNTED_TOO), 0), np.int32)
 
 
 def _counted(rows: Rows, texts: Sequence[str | None], vocabulary: Vocabulary) -> tuple[SparseRows, Int32]:
-    """How often the documents of rows hold each word; and of each row what ``lengths`` says of it."""
+    """How often the documents of rows hold each word, and the entries of ``lengths`` for each row."""
     places = [place for place, text in enumerate(texts) if text is not None]
     counted = count_terms((text for text in texts if text is not None), UnicodeTokenizer(), numbers=vocabulary)
     lengths = np.full((1 + len(_COUNTED_TOO), len(texts)), _NO_DOCUMENT, np.int32)

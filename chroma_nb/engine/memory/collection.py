@@ -32,23 +32,23 @@ from chroma_nb.engine.storage import changelog
 from chroma_nb.types import Array, Fields
 
 T = TypeVar("T")
-#: What ``threading.RLock()`` makes.
+#: The type of ``threading.RLock()``.
 Lock: TypeAlias = AbstractContextManager[bool]
 Metadatas = Sequence[Fields | None]
 
 UNKNOWN: Final = -1
-#: Changed records beyond which metadata columns are dropped and made again when they are needed.
+#: Changed records beyond which metadata columns are dropped and rebuilt when needed.
 MOST_BEHIND: Final = 65_536
 #: Calls after which the rows are stored again: half of what the change log remembers.
 MOST_CALLS: Final = changelog.KEPT // 2
-#: Ids that are mapped in the time of looking one up in the database, among several or on its own.
+#: How many ids are mapped in the time of looking one up in the database, among several or alone.
 _LOOKING_UP: Final = 16
 _LOOKING_ONE_UP: Final = 48
 
 
 @dataclass(frozen=True)
 class Delta:
-    """What one or several calls did to a collection, by row (existing records) and as new records."""
+    """The changes of one or several calls: of existing records, by row, and new records."""
 
     seq: int
     next_slot: int
@@ -62,7 +62,7 @@ class Delta:
     moved_norms: Float64 = field(default_factory=lambda: np.empty(0))
     rewritten_rows: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     rewritten_metadatas: Metadatas = ()
-    #: Of existing records, all that were changed in whatever way.
+    #: All existing records that were changed in any way.
     changed_rows: Ints = field(default_factory=lambda: np.empty(0, np.int64))
     removed_rows: Ints = field(default_factory=lambda: np.empty(0, np.int64))
 
@@ -72,14 +72,14 @@ class Delta:
 
 
 class ReadersWriterLock:
-    """Many readers or one writer; a waiting writer goes before new readers.
+    """Many readers or one writer; a waiting writer has priority over new readers.
 
-    Each thread has a lock of its own that it holds while it reads. A writer closes the entrance, waits for each of
-    these locks once, and is alone then: who comes later finds the entrance closed. All of it is locks of Python's own
-    in ``with``, since between them and their block no interrupt is delivered: a note of who reads, which an interrupt
-    could leave behind, would keep a writer waiting, and whoever comes after it.
+    Each thread has its own lock, which it holds while it reads. A writer closes the entrance, waits for each of
+    these locks once, and is then alone: later threads find the entrance closed. All of these are Python's own locks
+    in ``with``, since no interrupt is delivered between them and their block. A list of readers, which an interrupt
+    could leave behind, would keep a writer waiting, and all threads after it.
 
-    A thread that reads may write, or read once more; one that writes must do neither.
+    A thread that reads may write, or read again; one that writes must do neither.
     """
 
     def __init__(self) -> None:
@@ -87,19 +87,19 @@ class ReadersWriterLock:
         self._reading: dict[int, Lock] = {}  # by thread
 
     def read(self, look: Callable[[], T]) -> T:
-        """Do ``look`` beside other readers, with no writer; returns what it returns."""
+        """Call ``look`` while others may read, but not write; returns its result."""
         mine = self._reading.get(threading.get_ident())
         if mine is None:
             mine = self._reading.setdefault(threading.get_ident(), _locks.RLock())
         while True:
             with mine:
-                if not self._entrance.locked():  # a writer who comes now waits for ``mine``
+                if not self._entrance.locked():  # a writer from here on waits for ``mine``
                     return look()
             with self._entrance:
                 pass
 
     def write(self, change: Callable[[], T]) -> T:
-        """Do ``change`` alone, with no reader and no other writer; returns what it returns."""
+        """Call ``change`` alone, with no reader and no other writer; returns its result."""
         with self._entrance:
             for reading in list(self._reading.values()):
                 with reading:
@@ -108,21 +108,21 @@ class ReadersWriterLock:
 
 
 class CollectionInMemory:
-    """The rows of one collection and what is derived from them."""
+    """The rows of one collection and the data derived from them."""
 
-    #: Whether all records are here; see ``part.py``.
+    #: Whether all records are loaded; see ``part.py``.
     whole: bool = True
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.lock = ReadersWriterLock()
         self.generation = UNKNOWN
-        #: Whether there was a graph once: searches have paid for it, so it is built again when it is outdated.
+        #: Whether there was an HNSW index once: searches have paid for it, so it is rebuilt when it is outdated.
         self.had_graph = False
         self.clear()
 
     def clear(self) -> None:
-        """Hold no records, at no seq: the next call loads."""
+        """Drop all records: the next call loads the collection."""
         self.seq = UNKNOWN
         self.ids: list[str] | StoredIds = []
         self._row_of: dict[str, int] | None = {}
@@ -157,11 +157,11 @@ class CollectionInMemory:
 
     @property
     def maps_ids(self) -> bool:
-        """Whether ``row_of`` is there: of rows that come from a file it is made by the first who needs it."""
+        """Whether ``row_of`` exists: for rows from a file it is built when it is first needed."""
         return self._row_of is not None
 
     def is_mapping_due(self, looked_up: int) -> bool:
-        """Whether looking up ids in the database, ``looked_up`` more now, has cost what a map of all ids does."""
+        """Whether looking up ids in the database, ``looked_up`` more now, has cost as much as a map of all ids."""
         self._looked_up += _LOOKING_ONE_UP + _LOOKING_UP * looked_up
         return self._looked_up > self.rows
 
@@ -178,31 +178,31 @@ class CollectionInMemory:
 
     @property
     def follows_metadata(self) -> bool:
-        """Whether there are metadata columns or sparse indexes, which follow what calls change."""
+        """Whether there are metadata columns or sparse indexes, which have to follow changes."""
         return self._columns is not None or bool(self._sparse)
 
     def forget_metadata(self) -> None:
-        """The next filter makes the columns again, the next search the sparse indexes."""
+        """Drop the columns, which the next filter rebuilds, and the sparse indexes, which the next search rebuilds."""
         self.forget_columns()
         self._sparse = SparseIndexes()
 
     def forget_columns(self) -> None:
-        """The next filter makes the columns again."""
+        """Drop the columns, which the next filter rebuilds."""
         self._columns, self._columns_behind, self._changed_behind = None, [], 0
 
     @property
     def index_state(self) -> str:
-        """For displays: which index is searched."""
+        """The index that is searched, for displays."""
         return "exact" if self.graph is None else f"hnsw over {self.graph.count} of {self.live} records"
 
     def lacks_stored_rows(self) -> bool:
-        """Whether loading from a file of these rows would be worth it, and there is none or much has changed since."""
+        """Whether a file of these rows would save time, and there is none or much has changed since."""
         if self.seq == UNKNOWN or self.live < FEWEST:
             return False
         return self._is_due(self.stored_seq, self.changed_since_stored)
 
     def lacks_stored_words(self) -> bool:
-        """The same of the index of words, where there is one."""
+        """The same for the index of words, if there is one."""
         if self.seq == UNKNOWN or self.words.made is None or self.live < word_files.FEWEST:
             return False
         return self._is_due(self.words.stored_seq, self.words.changed_since_stored)
@@ -211,11 +211,11 @@ class CollectionInMemory:
         return stored_seq == UNKNOWN or self.seq - stored_seq > MOST_CALLS or changed > self.live // 20
 
     def dead_mask(self) -> Mask | None:
-        """Slots that hold no live record's vector; None when there are none."""
+        """A mask of the slots that hold no live record's vector; None if there are none."""
         return self.row_of_slot == UNKNOWN if self.searchable < self.next_slot else None
 
     def has_vector(self, rows: Ints) -> Mask:
-        """Which of these live records have a vector: those of an import may have lost theirs."""
+        """Which of these live records have a vector: imported ones may have lost theirs."""
         return np.asarray(self.row_of_slot[self.slots[rows]] != UNKNOWN)
 
     def searchable_slots(self, rows: Ints) -> Ints:
@@ -228,10 +228,10 @@ class CollectionInMemory:
         return np.arange(self.rows) if self.live == self.rows else np.flatnonzero(self.alive)
 
     def find(self, ids: Sequence[str], look_up: Callable[[Sequence[str]], Ints]) -> Ints:
-        """The row of each id; UNKNOWN where there is none.
+        """The row of each id; UNKNOWN if there is none.
 
-        ``look_up`` asks the database. A map of all ids is made when that has cost as much, so that the first calls on
-        a collection that was just opened do without.
+        ``look_up`` queries the database. A map of all ids is built when that has cost as much, so the first calls on
+        a newly opened collection do not need it.
         """
         row_of = self._row_of
         if row_of is None:
@@ -241,23 +241,23 @@ class CollectionInMemory:
         return np.fromiter(map(row_of.get, ids, repeat(UNKNOWN)), np.int64, len(ids))
 
     def rows_at(self, positions: Ints) -> Ints:
-        """The row of each position; UNKNOWN where there is none."""
+        """The row of each position; UNKNOWN if there is none."""
         if not self.rows:
             return np.full(len(positions), UNKNOWN, np.int64)
         places = np.minimum(np.searchsorted(self.positions, positions), self.rows - 1)
         return np.where((self.positions[places] == positions) & self.alive[places], places, UNKNOWN)
 
     def columns(self, keys: Collection[str], stored: Callable[[], Iterable[Metadatas]]) -> Columns:
-        """The metadata columns of ``keys`` (and others that were asked for before).
+        """The metadata columns of ``keys`` (and of others that were needed before).
 
-        Those that are not there are made of ``stored`` (pieces of the live records), then kept. What calls changed is
-        put in by the next filter, so that a write does not wait for it.
+        Missing ones are built from ``stored`` (pieces of the live records), then kept. The changes of calls are
+        applied by the next filter, so that a write does not wait for it.
         """
         with self._columns_lock:  # readers share this collection
             try:
                 if self._columns is not None and self._columns_behind:
                     self._bring_up(self._columns)
-            except BaseException:  # half of a change may be in: an interrupt must not put it in twice
+            except BaseException:  # half of a change may be applied: after an interrupt it must not be applied twice
                 self.forget_columns()
                 raise
             if self._columns is None:
@@ -267,11 +267,11 @@ class CollectionInMemory:
             return self._columns
 
     def all_columns(self, stored: Iterable[Metadatas]) -> Columns:
-        """The columns of all keys, made of ``stored`` and not kept."""
+        """The columns of all keys, built from ``stored`` and not kept."""
         return self._made_columns(None, stored)
 
     def _made_columns(self, keys: Collection[str] | None, pieces: Iterable[Metadatas]) -> Columns:
-        """The columns, a piece at a time: its dicts are read while the processor still has them, then forgotten."""
+        """The columns, built a piece at a time: its dicts are read while in the processor's cache, then dropped."""
         columns = Columns(keys)
         for rows, piece in self._with_rows(pieces):
             more = int(rows[-1]) + 1 - len(columns)
@@ -295,7 +295,7 @@ class CollectionInMemory:
             self._changed_behind -= len(delta)
 
     def sparse_index(self, key: str, stored: Callable[[], Iterable[Metadatas]]) -> SparseIndex:
-        """The index of the sparse vectors under ``key``, made of ``stored`` (see ``columns``) by the first search."""
+        """The sparse index of ``key``; the first search builds it from ``stored`` (see ``columns``)."""
         return self._sparse.index(key, lambda: self._with_rows(stored()))
 
     def _with_rows(self, pieces: Iterable[Metadatas]) -> Iterator[tuple[Ints, Metadatas]]:
@@ -308,7 +308,7 @@ class CollectionInMemory:
     # --- changing (under the writing side of the lock) -------------------------------------------------
 
     def take(self, stored: StoredRows) -> None:
-        """Begin with the rows of a file."""
+        """Start from the rows of a file."""
         self.ids, self._row_of = stored.ids, None
         self.apply(
             Delta(
@@ -322,23 +322,23 @@ class CollectionInMemory:
         self.stored_seq, self.changed_since_stored = stored.seq, 0
 
     def is_stored(self, generation: int, seq: int) -> None:
-        """The rows at ``seq`` are in a file."""
+        """Note that the rows at ``seq`` are in a file."""
         if self.generation == generation and self.seq != UNKNOWN:
             self.stored_seq, self.changed_since_stored = seq, 0
 
     def words_are_stored(self, generation: int, seq: int) -> None:
-        """The index of words at ``seq`` is in a file."""
+        """Note that the index of words at ``seq`` is in a file."""
         if self.generation == generation and self.seq != UNKNOWN:
             self.words.is_stored(seq)
 
     def is_stored_no_more(self) -> None:
-        """The files of rows and of words were removed."""
+        """Note that the files of rows and of words were removed."""
         self.stored_seq = UNKNOWN
         self.words.is_stored_no_more()
 
     def apply(self, delta: Delta) -> None:
         """Advance to ``delta.seq``."""
-        self.seq = UNKNOWN  # an interrupt from here on means: load again
+        self.seq = UNKNOWN  # after an interrupt from here on, the collection is loaded again
         self.changed_since_stored += len(delta)
         if len(delta.removed_rows):  # first: an id may be removed and added again
             self._remove(delta.removed_rows)
@@ -389,7 +389,7 @@ class CollectionInMemory:
         self._assign(delta.moved_slots, delta.moved_rows, delta.moved_norms)
 
     def _assign(self, slots: Ints, rows: Ints, norms: Float64) -> None:
-        """The vectors of ``rows`` are in ``slots``; a norm below 0 says that a record has none."""
+        """Note that the vectors of ``rows`` are in ``slots``; a norm below 0 means that a record has none."""
         there = norms >= 0
         if not there.all():
             slots, rows = slots[there], rows[there]
@@ -406,7 +406,7 @@ class CollectionInMemory:
         self.live -= len(rows)
 
     def _free(self, slots: Ints) -> None:
-        """These slots hold no live record's vector any more."""
+        """Note that these slots hold no live record's vector any more."""
         self.searchable -= int((self.row_of_slot[slots] != UNKNOWN).sum())
         self.row_of_slot[slots] = UNKNOWN
         if self.graph is not None:
@@ -423,7 +423,7 @@ class _Room:
     row_of_slot: Ints
 
     def enlarged(self, rows: int, slots: int) -> _Room:
-        """With room for as many rows and slots."""
+        """The arrays with room for that many rows and slots."""
         return _Room(
             enlarged(self.positions, rows),
             enlarged(self.slots, rows),
@@ -433,7 +433,7 @@ class _Room:
 
 
 def enlarged(array: Array, size: int) -> Array:
-    """``array`` with room for ``size`` elements: itself, or a copy half as large again."""
+    """``array`` with room for ``size`` elements: the same array, or a copy half as large again."""
     if size <= len(array):
         return array
     larger = np.zeros(max(size, len(array) + len(array) // 2), array.dtype)

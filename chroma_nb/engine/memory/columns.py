@@ -1,7 +1,7 @@
 """Metadata in memory: one typed column per key, as numpy arrays.
 
 Not the metadata at rest (``records.py``) and not the meaning of a filter (``filters/evaluation.py``). A type may
-differ from record to record, and ``True`` is not 1, so every cell carries a tag that says what it holds.
+differ from record to record, and ``True`` is not 1, so every cell has a tag that says what it holds.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from chroma_nb.engine.arrays import Float64, Ints, Mask, Rows
 from chroma_nb.facets import Texts
 from chroma_nb.types import Array, Fields, Int32, Metadata
 
-#: Values of one column: as they came, or as an array of one type.
+#: Values of one column: as given, or as an array of one type.
 Values = Sequence[object] | Array
 
-# What a cell holds. The tags are ours alone: nothing on disk depends on them.
+# What a cell holds. The tags are internal: nothing on disk depends on them.
 ABSENT: Final = 0
 INT: Final = 1
 FLOAT: Final = 2
@@ -33,21 +33,21 @@ FALSE: Final = 3
 TRUE: Final = 4
 STRING: Final = 5
 LIST: Final = 6
-OTHER: Final = 7  # a sparse vector, say: stored, but no filter reaches it
+OTHER: Final = 7  # a sparse vector, for example: stored, but filters do not see it
 _TAGS = 8
 #: Types whose values all have one tag.
 _TAG_OF: Final[dict[type, int]] = {str: STRING, list: LIST}
 
 _INT64_LIMIT = 2**63
 _NOTHING: Final[Fields] = {}
-#: A key that fewer than one record in this many carries is kept by its cells alone, not for every row.
+#: A key that fewer than one record in this many has is kept by its cells only, not for every row.
 _SPARSE_BELOW = 16
-#: Codes of which there are fewer than one for so many values are put in order by themselves.
+#: If there is fewer than one code for this many values, only the codes' values are sorted.
 _FEW_CODES = 8
 
 
 def _tag(value: object) -> int:
-    """What ``value`` is kept as; NaN and infinities read back from Chroma as missing, so they are."""
+    """The tag of ``value``; NaN and infinities are missing values, as in what Chroma reads back."""
     match value:
         case bool():
             return TRUE if value else FALSE
@@ -65,7 +65,7 @@ def _tag(value: object) -> int:
 
 
 def _typed(values: list[object]) -> tuple[npt.NDArray[np.uint8], Values]:
-    """The tag of each value, and the values: as an array where all are numbers of one type."""
+    """The tag of each value, and the values: as an array if all are numbers of one type."""
     kinds = set(map(type, values))
     if len(kinds) == 1 and (tag := _TAG_OF.get(*kinds)) is not None:
         return np.full(len(values), tag, np.uint8), values
@@ -95,7 +95,7 @@ class Vocabulary:
     def encode(self, values: Iterable[object]) -> Int32:
         """The numbers of ``values``; new ones are numbered."""
         codes, values, before = self._codes, list(values), len(self._codes)
-        codes.default_factory = codes.__len__  # what is looked up and not there comes next
+        codes.default_factory = codes.__len__  # values that were looked up and not found come next
         try:
             return np.fromiter(map(codes.__getitem__, values), np.int32, len(values))
         finally:
@@ -120,16 +120,16 @@ class Vocabulary:
         return every if len(codes) == len(every) else list(map(every.__getitem__, codes.tolist()))
 
     def texts(self) -> Texts:
-        """All values, which are texts, by their numbers. Kept until another comes."""
+        """All values, which are texts, by their numbers. Kept until a value is added."""
         texts = self._texts
         if texts is None:
             texts = self._texts = Texts.of(cast(list[str], list(self._codes)))
         return texts
 
     def ranks(self, codes: Int32) -> Int32:
-        """For each of ``codes`` a number that is the greater the later its value comes.
+        """A number for each of ``codes``, in the order of their values.
 
-        Those of all values are kept until another value comes; for few codes only theirs are put in order.
+        The ranks of all values are kept until a value is added; for few codes only their values are sorted.
         """
         ranks = self._ranks
         if ranks is None and len(codes) * _FEW_CODES < len(self):
@@ -179,7 +179,7 @@ class Lists:
         self._flat = None
 
     def moved(self, cells: Rows) -> Lists:
-        """The same lists where cell i has become cell ``cells[i]``."""
+        """The same lists after cell i has become cell ``cells[i]``."""
         lists = Lists()
         lists._lists = {int(cells[cell]): value for cell, value in self._lists.items()}
         return lists
@@ -193,7 +193,7 @@ class Lists:
     def flat(self) -> tuple[Vocabulary, Int32, Rows]:
         """The elements of all lists: the different ones, each with its type, then the number and the cell of each.
 
-        What a list holds twice is there once.
+        An element that a list holds twice is there once.
         """
         if self._flat is None:
             vocabulary, items = Vocabulary(), list(chain.from_iterable(self._lists.values()))
@@ -209,7 +209,7 @@ class Lists:
 class Cells:
     """Some cells of a column: arrays of one length; a type that no cell has is None.
 
-    They are a stretch from ``first`` on, or those of the numbers ``picked``. A number, code or list means something
+    They are consecutive from ``first`` on, or those with the numbers ``picked``. A number, code or list has a meaning
     only where ``tags`` says that the cell holds one.
     """
 
@@ -227,12 +227,12 @@ class Cells:
 
     @property
     def numbers(self) -> Rows:
-        """Which cells of the column they are."""
+        """The numbers of these cells in the column."""
         return np.arange(self.first, self.first + len(self)) if self.picked is None else self.picked
 
 
 class _Column:
-    """The values of one key. Dense: cell = row. Sparse: cells in order of arrival, and where they stand."""
+    """The values of one key. Dense: cell = row. Sparse: cells in order of arrival, and their rows."""
 
     def __init__(self, rows: int, *, dense: bool) -> None:
         self.dense = dense
@@ -309,7 +309,7 @@ class _Column:
         if self._codes is None:
             self._codes = np.zeros(len(self._tags), np.int32)
         self._codes[cells] = self._vocabulary.encode(values)
-        if len(self._vocabulary) > 2 * self._cells + 1024:  # updates left words that no cell holds
+        if len(self._vocabulary) > 2 * self._cells + 1024:  # updates left texts that no cell holds
             holders = np.flatnonzero(self._tags == STRING)
             self._codes[holders] = self._vocabulary.keep(np.unique(self._codes[holders]).astype(np.int64))[
                 self._codes[holders]
@@ -321,7 +321,7 @@ class _Column:
             self._lists[cell] = value
 
     def clear(self, rows: Rows) -> None:
-        """These rows have no value any more."""
+        """Remove the values of these rows."""
         cells = rows
         if not self.dense:
             known = self._cell_of_row
@@ -375,7 +375,7 @@ class _Column:
         )
 
 
-#: Tag -> how the values of that type are kept. A boolean is its tag.
+#: Tag -> how values of that type are kept. A boolean is its tag.
 _PUT: Final[dict[int, Callable[[_Column, Rows, Values], None]]] = {
     INT: _Column.put_ints,
     FLOAT: _Column.put_floats,
@@ -387,8 +387,8 @@ _PUT: Final[dict[int, Callable[[_Column, Rows, Values], None]]] = {
 class Columns:
     """The metadata of a collection's records, by row and key, ready to be filtered.
 
-    ``keys``: those that are kept; None keeps all. Rows are the dense row numbers of the collection's table in memory.
-    Reading from several threads is safe, changing is the caller's to guard.
+    ``keys``: those that are kept; None keeps all. Rows are those of the collection in memory.
+    Several threads may read at once; the caller guards changes.
 
     >>> columns = Columns()
     >>> columns.extend([{"year": 2020}, None, {"year": 2021, "tags": ["a"]}])
@@ -409,7 +409,7 @@ class Columns:
         return set() if self._keys is None else set(keys) - self._keys
 
     def adopt(self, other: Columns) -> None:
-        """Keep the keys of ``other`` too, which has the same rows."""
+        """Keep the keys of ``other``, too, which has the same rows."""
         self._columns.update(other._columns)
         if self._keys is not None and other._keys is not None:
             self._keys |= other._keys
@@ -424,12 +424,12 @@ class Columns:
         self._put(range(first, self._rows), metadatas)
 
     def replace(self, rows: Rows, metadatas: Sequence[Metadata | None]) -> None:
-        """Give these rows new metadata; what they had before is gone."""
+        """Replace the metadata of these rows."""
         self.clear(rows)
         self._put(rows.tolist(), metadatas)
 
     def clear(self, rows: Rows) -> None:
-        """These rows have no metadata any more."""
+        """Remove the metadata of these rows."""
         for column in self._columns.values():
             column.clear(rows)
 
@@ -453,12 +453,12 @@ class Columns:
         return sorted(self._columns)
 
     def every(self, key: str) -> Cells | None:
-        """All cells of a column; those of rows without the key are ABSENT, or not there."""
+        """All cells of a column; those of rows without the key are ABSENT or missing."""
         column = self._columns.get(key)
         return None if column is None or not column.cells else column.stretch(0, column.cells)
 
     def pick(self, key: str, rows: Rows) -> Cells | None:
-        """What these rows have under ``key``, in their order; None where no row of the collection has any."""
+        """The cells of these rows under ``key``, in their order; None if no row of the collection has the key."""
         column = self._columns.get(key)
         return None if column is None or not column.cells else column.pick(rows)
 
@@ -469,7 +469,7 @@ class Columns:
             self._column(key, len(where)).put(where, values)
 
     def _column(self, key: str, more: int) -> _Column:
-        """The column of ``key``, in the form that suits it once ``more`` cells are set."""
+        """The column of ``key``, dense or sparse as fits after ``more`` cells are set."""
         column = self._columns.get(key)
         cells = more + (0 if column is None else column.cells)
         dense = cells * _SPARSE_BELOW >= self._rows
@@ -481,7 +481,7 @@ class Columns:
 
 
 def _by_key(rows: Rows, metadatas: Sequence[Metadata | None]) -> Iterator[tuple[str, Rows, list[object]]]:
-    """Each key with the rows that carry it and their values."""
+    """Each key with the rows that have it and their values."""
     there = [metadata or _NOTHING for metadata in metadatas]
     if there and set(map(len, there)) == {len(there[0])}:
         try:
@@ -508,7 +508,7 @@ def _by_key(rows: Rows, metadatas: Sequence[Metadata | None]) -> Iterator[tuple[
 def _of_keys(
     keys: Iterable[str], rows: Rows, metadatas: Sequence[Metadata | None]
 ) -> Iterator[tuple[str, Rows, list[object]]]:
-    """As ``_by_key``, of these keys alone."""
+    """As ``_by_key``, for these keys only."""
     there = [metadata or _NOTHING for metadata in metadatas]
     for key in keys:
         values = [metadata.get(key) for metadata in there]

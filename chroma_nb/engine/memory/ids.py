@@ -9,7 +9,7 @@ from chroma_nb.engine.arrays import Ints
 
 
 class StoredIds:
-    """As a list of ids that is appended to; the first ones are parts of ``text`` (UTF-8).
+    """A list of ids that can be appended to; the first ones are parts of ``text`` (UTF-8).
 
     >>> import numpy as np
     >>> ids = StoredIds(b"wrencrow", np.array([0, 4, 8]))
@@ -19,7 +19,7 @@ class StoredIds:
     """
 
     def __init__(self, text: bytes | memoryview, starts: Ints) -> None:
-        """``starts``: where each id begins, and at last where all end."""
+        """``starts``: where each id begins, and where the last one ends."""
         self._text = memoryview(text)
         self._starts = starts
         self._stored = len(starts) - 1
@@ -34,13 +34,13 @@ class StoredIds:
         return str(self._text[self._starts[row] : self._starts[row + 1]], "utf-8")
 
     def __setitem__(self, row: int, ident: str) -> None:
-        """Only for those that were appended: the others stay as they are in the file."""
+        """Only for ids that were appended: the others stay as they are in the file."""
         if row >= self._stored:
             self._more[row - self._stored] = ident
 
     def __iter__(self) -> Iterator[str]:
         text, starts = str(self._text, "utf-8"), self._starts.tolist()
-        if len(text) == len(self._text):  # a character is a byte
+        if len(text) == len(self._text):  # each character is one byte
             yield from [text[start:end] for start, end in pairwise(starts)]
         else:
             yield from map(self.__getitem__, range(self._stored))

@@ -18,7 +18,7 @@ from chroma_nb.engine.storage.catalog import CollectionRow
 from chroma_nb.errors import _DamagedError
 from chroma_nb.types import Json
 
-#: The share of a collection that may have changed since its file of rows: above, all is read from the database.
+#: The share of a collection that may have changed since its file of rows; above it, all is read from the database.
 _MOST_CHANGED: Final = 0.125
 
 
@@ -54,7 +54,7 @@ def _load_stored(
     memory: CollectionInMemory,
     stored: Callable[[CollectionRow], StoredRows | None],
 ) -> bool:
-    """Load the rows of a file and what changed since; False where there is none, or too much has changed."""
+    """Load the rows of a file and the changes since; False if there is no file, or too much has changed."""
     rows = stored(row)
     changed = None if rows is None else changelog.since(connection, row.number, rows.seq, row.seq)
     if rows is None or changed is None or len(changed) > _MOST_CHANGED * row.record_count:
@@ -74,7 +74,7 @@ def _begin(row: CollectionRow, memory: CollectionInMemory) -> None:
 
 
 def _metadatas(found: list[records.Header], memory: CollectionInMemory) -> Sequence[Json | None]:
-    """The metadata of these records, for what follows it. If it is damaged, the call that needs it raises."""
+    """The metadata of these records, for columns and indexes. If it is damaged, the call that needs it raises."""
     if memory.follows_metadata:
         try:
             return records.decode_metadata([header.metadata for header in found])
@@ -86,7 +86,7 @@ def _metadatas(found: list[records.Header], memory: CollectionInMemory) -> Seque
 def _delta(
     connection: sqlite3.Connection, row: CollectionRow, memory: CollectionInMemory, positions: Positions
 ) -> Delta:
-    """What happened to the records at ``positions``, by what SQLite holds of them now."""
+    """The changes of the records at ``positions``, from what SQLite holds now."""
     found = records.headers_at(connection, row.number, positions)
     at = np.array([header.position for header in found], np.int64)
     rows = memory.rows_at(at)

@@ -1,6 +1,6 @@
 """Some records of a collection, read from SQLite without loading the others: by ids, or a page in get() order.
 
-Only for databases in files, which have an index of ids. The result is None where this would take longer than loading,
+Only for databases in files, which have an index of ids. The result is None if this would take longer than loading,
 or needs the whole collection; then the caller loads it.
 """
 
@@ -19,12 +19,12 @@ from chroma_nb.engine.storage.catalog import CollectionRow
 
 #: Looking a record up takes some ten times as long as loading one among many.
 _SHARE: Final = 16
-#: So many are looked up however few there are: what displays show.
+#: This many are looked up in any case: as many as displays show.
 _ALWAYS: Final = 100
 
 
 class Part(CollectionInMemory):
-    """A collection in memory of which only some records are there, for one call that asks for no others.
+    """A collection in memory with only some of its records, for one call that needs no others.
 
     It knows where their vectors lie, not which record lies at a slot: it cannot be searched.
     """
@@ -54,7 +54,7 @@ class Part(CollectionInMemory):
 def of_ids(
     connection: sqlite3.Connection, row: CollectionRow, ids: Sequence[str], limit: int | None, offset: int
 ) -> Part | None:
-    """What ``limit`` and ``offset`` leave of the records of those ids; None when that takes a loaded collection."""
+    """The records of those ids, after ``limit`` and ``offset``; None if that needs a loaded collection."""
     if not _is_small(len(ids), row):
         return None
     headers = records.headers_of(connection, row.number, ids, row.hidden)
@@ -62,7 +62,7 @@ def of_ids(
 
 
 def of_page(connection: sqlite3.Connection, row: CollectionRow, limit: int, offset: int) -> Part | None:
-    """The ``limit`` records after the first ``offset``; None when that takes a loaded collection."""
+    """The ``limit`` records after the first ``offset``; None if that needs a loaded collection."""
     end = min(offset + limit, row.record_count)
     if offset >= end:
         return Part(row, ())
@@ -74,7 +74,7 @@ def of_page(connection: sqlite3.Connection, row: CollectionRow, limit: int, offs
         return None
     else:
         headers = records.page_of_headers(connection, row.number, end - offset, offset)
-    # Fewer than the catalog counts: damaged, and what a loaded collection has is what there is.
+    # Fewer than the catalog counts: it is damaged, and a loaded collection has all that is left.
     return Part(row, headers) if len(headers) == end - offset else None
 
 

@@ -38,7 +38,7 @@ class StoredRows:
 
 
 def save(rows: StoredRows, directory: Path, collection_id: str, generation: int) -> str | None:
-    """Write a file; its checksum, which has to be noted before it counts. Failing is one warning, and None."""
+    """Write a file; returns its checksum, to be noted before the file is used. A failure is a warning and None."""
     text, starts = _joined(rows.ids)
     prefix = np.array([(_MAGIC, len(rows.ids), len(text), rows.seq, rows.next_slot)], _PREFIX)
     arrays = [prefix, rows.positions.astype("<i8"), rows.slots.astype("<i8"), rows.norms.astype("<f8"), starts]
@@ -56,7 +56,7 @@ def _joined(ids: list[str] | StoredIds) -> tuple[bytes, Any]:
 
 
 def load(directory: Path, row: CollectionRow, *, mapped: bool = True) -> StoredRows | None:
-    """The rows in the file that the catalog names; None when there is none."""
+    """The rows in the file that the catalog names; None if there is none."""
     return cache_files.load_noted(directory, row, ROWS, _read, mapped=mapped)
 
 

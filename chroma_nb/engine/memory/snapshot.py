@@ -45,12 +45,12 @@ class Snapshot:
     memory: CollectionInMemory
     open_vectors: Callable[[CollectionRow], VectorStore | None]
     on_disk: bool
-    #: The index of words that is kept in a file, if there is one.
+    #: The index of words in its file, if there is one.
     stored_words: Callable[[CollectionRow], WordsAtRest | None] = field(default=lambda _: None, kw_only=True)
 
     @cached_property
     def vectors(self) -> VectorStore | None:
-        """The vectors, opened by the first who needs them; None before the first one."""
+        """The vectors, opened when they are first needed; None before the first one."""
         return self.open_vectors(self.row)
 
     @property
@@ -62,7 +62,7 @@ class Snapshot:
 
     @cached_property
     def matrix(self) -> Matrix:
-        """The vectors by slot, holes included, as far as they are committed; shape (slots, dimension)."""
+        """The committed vectors by slot, unused slots included; shape (slots, dimension)."""
         return self.store.view(self.memory.next_slot)
 
     def check_dimension(self, vectors: Matrix | None) -> None:
@@ -76,7 +76,7 @@ class Snapshot:
     # --- ids -------------------------------------------------------------------------------------------------
 
     def find(self, ids: Sequence[str]) -> Ints:
-        """The row of each id; UNKNOWN where there is none."""
+        """The row of each id; UNKNOWN if there is none."""
         return self.memory.find(ids, self._looked_up)
 
     def rows_of(self, ids: Sequence[str]) -> Ints:
@@ -85,7 +85,7 @@ class Snapshot:
         return np.unique(found[found != UNKNOWN])
 
     def _looked_up(self, ids: Sequence[str]) -> Ints:
-        """As ``find``, by the database's index of ids."""
+        """As ``find``, with the database's index of ids."""
         headers = records.headers_of(self.connection, self.row.number, ids, self.row.hidden)
         keys, stored, *_ = zip(*headers, strict=True) if headers else ((), ())
         rows = self.memory.rows_at(records.positions_of(np.array(keys, np.int64)))
@@ -119,7 +119,7 @@ class Snapshot:
         return self.memory.words.index(self._documents_now, made)
 
     def _stored_word_index(self) -> WordIndex | None:
-        """The index of the file, with what changed since; None where there is none, or too much has changed."""
+        """The index of the file, with the changes since; None if there is no file, or too much has changed."""
         if self.memory.live < word_files.FEWEST:
             return None
         stored = self.stored_words(self.row)
@@ -142,7 +142,7 @@ class Snapshot:
         return WordsAtRest(self.memory.seq, self.memory.positions[rows], words)
 
     def _documents_now(self, rows: Ints) -> list[str | None]:
-        """The documents of rows (ascending); None for those that are not there any more, too."""
+        """The documents of rows (ascending); None also for records that were deleted."""
         live = self.memory.alive[rows]
         there = iter(self.documents(rows[live]) if live.any() else ())
         return [next(there) if alive else None for alive in live.tolist()]
@@ -152,7 +152,7 @@ class Snapshot:
         return records.metadatas(self.connection, self.row.number, self.row.hidden, sparse=False)
 
     def texts(self, rows: Ints, include: Sequence[str], *, checksums: bool = False) -> dict[str, list[Any]]:
-        """Column -> its values for ``rows``, ascending; the columns that ``include`` asks for, and "crc"."""
+        """Column -> its values for ``rows``, ascending; the columns that ``include`` names, and "crc"."""
         fields = _fields(tuple(include), checksums)
         if not fields:
             return {}
@@ -195,7 +195,7 @@ class Snapshot:
         )
 
     def get_result_of(self, rows: Ints, include: Sequence[str]) -> GetResult:
-        """As ``get_result``, of rows in any order, which it keeps."""
+        """As ``get_result``, for rows in any order, which it keeps."""
         ascending = np.argsort(rows)
         places = np.empty(len(rows), np.int64)
         places[ascending] = np.arange(len(rows))
@@ -204,7 +204,7 @@ class Snapshot:
     def columns_as_stored(self, rows: Ints, include: Sequence[str]) -> types.Columns:
         """As ``get_result``, for tables: metadata as ``StoredMetadatas``, vectors as the float32 they are.
 
-        Where that can be, the vectors are a view of the file, whose rows are never overwritten.
+        If possible, the vectors are a view of the file, whose rows are never overwritten.
         """
         texts = self._stored_texts(rows, _fields(tuple(include), False))
         ids, metadata = self.memory.ids, texts.get("metadata")
@@ -250,7 +250,7 @@ class Snapshot:
     # --- vectors ---------------------------------------------------------------------------------------------
 
     def embeddings(self, rows: Ints) -> Float64:
-        """The vectors of rows, shape (rows, dimension); NaN for records that have lost theirs."""
+        """The vectors of rows, shape (rows, dimension); NaN for records without a vector."""
         if not len(rows):
             return np.empty(0)
         wide = np.empty((len(rows), self.row.dimension or 0))
@@ -278,7 +278,7 @@ class Snapshot:
         return dict(zip(there, self.embeddings(rows[rows != UNKNOWN]), strict=True))
 
     def _stored_vectors(self, rows: Ints) -> Matrix:
-        """As ``embeddings``, in the float32 that is stored: a view, or a copy of what lies scattered."""
+        """As ``embeddings``, in the stored float32: a view, or a copy if the rows are scattered."""
         if not len(rows):
             return np.empty((0, self.row.dimension or 0), np.float32)
         if self.memory.searchable < self.memory.live:
@@ -290,7 +290,7 @@ class Snapshot:
         return vectors
 
     def _vectors_that_are_there(self, rows: Ints, vectors: Array) -> Array:
-        """``vectors``, filled with those of ``rows``; NaN for records that have lost theirs."""
+        """``vectors``, filled with those of ``rows``; NaN for records without a vector."""
         there = self.memory.has_vector(rows)
         vectors[:] = np.nan
         if there.any():
@@ -298,7 +298,7 @@ class Snapshot:
         return vectors
 
     def exact_index(self) -> CertifiedIndex:
-        """The norms a scan needs, taken from the records on first use."""
+        """The norms that a scan needs, taken from the records at the first use."""
         memory = self.memory
         if memory.exact is None:
             exact = CertifiedIndex(self.row.parameters.space, self.store.dimension)
@@ -319,7 +319,7 @@ class Snapshot:
         return StoredRows(memory.seq, memory.next_slot, memory.positions[live].copy(), slots.copy(), norms, ids)
 
     def _check_those_there(self, rows: Ints, expected: Sequence[int]) -> None:
-        """As ``check_vectors``, passing over records that have lost their vector."""
+        """As ``check_vectors``, without the records that have lost their vector."""
         there = self.memory.has_vector(rows)
         if there.any():
             self.check_vectors(rows[there], [crc for crc, is_there in zip(expected, there, strict=True) if is_there])
@@ -337,7 +337,7 @@ class Snapshot:
 
 
 def _stretch(slots: Ints) -> slice | None:
-    """These slots as a slice, where each follows the one before."""
+    """These slots as a slice, if they are consecutive."""
     first, last = int(slots[0]), int(slots[-1])
     if last - first + 1 != len(slots) or (len(slots) > 1 and not bool((np.diff(slots) == 1).all())):
         return None
@@ -349,9 +349,9 @@ def _fields(include: tuple[str, ...], checksums: bool) -> tuple[str, ...]:
     return tuple(field for name, field in _COLUMNS if name in include) + (("crc",) if checksums else ())
 
 
-#: The share of a collection that may have changed since its file of words: above, all documents are read.
+#: The share of a collection that may have changed since its file of words; above it, all documents are read.
 _MOST_CHANGED: Final = 0.5
-#: So many scattered vectors are copied at a time before they are made wider.
+#: How many scattered vectors are copied at a time before they become float64.
 _GATHERED_AT_ONCE: Final = 4_096
 #: include's names -> columns, in the order records.fetch wants them.
 _COLUMNS: Final = (("documents", "document"), ("uris", "uri"), ("metadatas", "metadata"))

@@ -21,20 +21,20 @@ from chroma_nb.types import SPARSE_VECTOR_TYPE_VALUE, TYPE_KEY, Fields, SparseVe
 #: Some rows, and the metadata of each as JSON holds it.
 Piece: TypeAlias = tuple[Rows, Sequence[Fields | None]]
 
-#: Changes that are taken down one by one; then they are put in, as they are by a search.
+#: The most changes that are noted; then they are applied, as by a search.
 _MOST_BEHIND: Final = 256
 
 
 @dataclass
 class _Kept:
-    """An index, and what has changed since it was brought up."""
+    """An index, and the changes since it was last updated."""
 
     index: SparseIndex
     behind: list[SparseRows] = field(default_factory=list)
 
     def bring_up(self) -> SparseIndex:
         if self.behind:
-            # In this order: what an interrupt leaves behind is put in twice, which changes nothing.
+            # In this order: after an interrupt changes are applied twice, which has no effect.
             self.index = self.index.changed(_NO_ROWS, SparseRows.last_of(self.behind))
             self.behind = []
         return self.index
@@ -52,7 +52,7 @@ class SparseIndexes:
         return bool(self._kept)
 
     def index(self, key: str, stored: Callable[[], Iterable[Piece]]) -> SparseIndex:
-        """The index of ``key``; one that is not there is made of ``stored``, all records as they are now."""
+        """The index of ``key``; a missing one is built from ``stored``, all records as they are now."""
         with self._lock:  # readers share this collection
             kept = self._kept.get(key)
             if kept is None:
@@ -61,9 +61,9 @@ class SparseIndexes:
             return kept.bring_up()
 
     def note(self, rows: Rows, metadatas: Sequence[Fields | None], gone: Ints) -> None:
-        """Take a change down: ``rows`` (in any order) have this metadata from now on, ``gone`` are not there any more.
+        """Note a change: ``rows`` (in any order) have this metadata from now on, and the rows ``gone`` are deleted.
 
-        Whoever calls lets nobody read meanwhile.
+        The caller lets no thread read meanwhile.
         """
         for key, kept in self._kept.items():
             kept.behind.append(_changed_vectors(key, rows, metadatas, gone))
@@ -76,7 +76,7 @@ _NO_VECTOR: Final = SparseVector.as_given([], [])
 
 
 def _changed_vectors(key: str, rows: Rows, metadatas: Sequence[Fields | None], gone: Ints) -> SparseRows:
-    """The vectors of changed rows; empty ones, which no search finds, of those that have none."""
+    """The vectors of changed rows; rows without a vector get an empty one, which no search finds."""
     values = [(metadata or {}).get(key) for metadata in metadatas]
     vectors = [value if isinstance(value, SparseVector) else _NO_VECTOR for value in values]
     every = np.concatenate([rows, gone])

@@ -21,7 +21,7 @@ from chroma_nb.engine.storage import cache_files
 from chroma_nb.engine.storage.cache_files import WORDS, demand
 from chroma_nb.engine.storage.catalog import CollectionRow
 
-#: Records below which splitting their documents again is as good.
+#: Below this number of records, splitting their documents again is as fast.
 FEWEST: Final = 5_000
 _MAGIC: Final = f"chroma_nb words 1, Unicode {unicodedata.unidata_version}".encode()
 _PREFIX: Final = np.dtype(
@@ -39,7 +39,7 @@ class WordsAtRest:
 
 
 def save(stored: WordsAtRest, directory: Path, collection_id: str, generation: int) -> str | None:
-    """Write a file; its checksum, which has to be noted before it counts. Failing is one warning, and None."""
+    """Write a file; returns its checksum, to be noted before the file is used. A failure is a warning and None."""
     words, text = stored.words, "\n".join(stored.words.words).encode()
     counts = (len(stored.positions), len(words.words), len(words.places), len(text))
     arrays = [
@@ -55,7 +55,7 @@ def save(stored: WordsAtRest, directory: Path, collection_id: str, generation: i
 
 
 def load(directory: Path, row: CollectionRow, *, mapped: bool = True) -> WordsAtRest | None:
-    """What is in the file that the catalog names; None when there is none."""
+    """The contents of the file that the catalog names; None if there is none."""
     return cache_files.load_noted(directory, row, WORDS, _read, mapped=mapped)
 
 

@@ -23,37 +23,37 @@ Read: TypeAlias = Callable[[Rows], Sequence[str | None]]
 PIECE: Final = 10_000
 
 
-#: Changes that are kept one by one.
+#: The most changes that are noted.
 _MOST_BEHIND: Final = 1_000
 
 
 class KeptWords:
-    """The index of words, once there is one, and the rows that have changed since it was brought up."""
+    """The index of words, once there is one, and the rows that have changed since it was last updated."""
 
     def __init__(self) -> None:
-        #: The seq of the file that holds this index, below 0 where there is none, and how many records changed since.
+        #: The seq of the file that holds this index, below 0 if there is none, and how many records changed since.
         self.stored_seq = -1
         self.changed_since_stored = 0
-        #: The index, as it was brought up last; None before the first search for words.
+        #: The index as it was last updated; None before the first search for words.
         self.made: WordIndex | None = None
         self._behind: list[Rows] = []
         self._lock = _locks.Lock()
 
     def index(self, read: Read, make: Callable[[], WordIndex]) -> WordIndex:
-        """The index of the documents as ``read`` reads them now; ``make`` makes the first one."""
+        """The index of the documents as ``read`` reads them now; ``make`` builds the first one."""
         with self._lock:  # readers share this collection
             if self.made is None:
                 self.made = make()
                 self._behind = []
             if self._behind:
                 rows = np.unique(np.concatenate(self._behind))
-                # In this order: what an interrupt leaves behind is put in twice, which changes nothing.
+                # In this order: after an interrupt changes are applied twice, which has no effect.
                 self.made = self.made.changed(rows, read(rows))
                 self._behind = []
             return self.made
 
     def note(self, rows: Rows) -> None:
-        """Take down that the records in these rows were changed, added or deleted. Nobody reads meanwhile."""
+        """Note that the records in these rows were changed, added or deleted. No thread reads meanwhile."""
         if self.made is not None:
             self._behind.append(rows)
             if len(self._behind) > _MOST_BEHIND:
@@ -61,11 +61,11 @@ class KeptWords:
             self.changed_since_stored += len(rows)
 
     def is_stored(self, seq: int) -> None:
-        """The index at ``seq`` is in a file."""
+        """Note that the index at ``seq`` is in a file."""
         self.stored_seq, self.changed_since_stored = seq, 0
 
     def is_stored_no_more(self) -> None:
-        """The file was removed."""
+        """Note that the file was removed."""
         self.stored_seq = -1
 
 

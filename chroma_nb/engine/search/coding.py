@@ -1,4 +1,4 @@
-"""Make the codes of a collection from a snapshot: load them from the cache or code the vectors, and save them.
+"""Compute the codes of a collection from a snapshot: load them from the cache or code the vectors, and save them.
 
 As with HNSW indexes (``graph.py``) the snapshot is taken in a read transaction and the work runs without any lock:
 committed rows do not change. Codes of rows that are deleted meanwhile stay; searches skip them. The checksums of the
@@ -27,7 +27,7 @@ from chroma_nb.types import Matrix
 class CodeSource:
     """The vectors of a collection at one seq, by slot.
 
-    ``settled``: the slots below it are all of records or dead for ever. Records that are staged may live yet.
+    ``settled``: the slots below it belong to records or are dead for ever. Staged records may still become live.
     """
 
     row: CollectionRow
@@ -37,7 +37,7 @@ class CodeSource:
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> CodeSource | None:
-        """What is in this snapshot; None where codes are of no use."""
+        """The vectors of this snapshot; None if codes are of no use."""
         memory, row = snapshot.memory, snapshot.row
         if snapshot.vectors is None or not memory.searchable:
             return None
@@ -48,7 +48,7 @@ class CodeSource:
         return cls(row, index, snapshot.matrix, memory.next_slot if staged is None else staged)
 
     def checksums(self, connection: Connection) -> Checksums | None:
-        """The vectors' checksums by slot, 0 where no record's vector is now; None when the slots were renumbered."""
+        """The vectors' checksums by slot, 0 for slots without a record; None if the slots were renumbered."""
         now = catalog.collection_by_id(connection, self.row.id)
         if now.generation != self.row.generation:
             return None
@@ -58,9 +58,9 @@ class CodeSource:
         return crcs[: len(self.vectors)]
 
     def load(self, cache: Path, crcs: Checksums, cancelled: Callable[[], bool], *, mapped: bool) -> int:
-        """Take what the cache has, where there are no codes yet: the slot up to which it has them.
+        """Load codes from the cache if there are none yet; returns the slot up to which the cache has them.
 
-        ``mapped``: maps of its files can be trusted.
+        ``mapped``: whether maps of its files can be trusted.
         """
         if self.index.codes is not None:
             return 0
@@ -79,11 +79,11 @@ class CodeSource:
         return found.end if found is not None and self.index.adopt(found) else 0
 
     def make(self, cancelled: Callable[[], bool]) -> bool:
-        """Code the vectors that are not coded yet; False when ``cancelled``."""
+        """Compute the missing codes; False when ``cancelled``."""
         return self.index.make_codes(self.vectors, cancelled)
 
     def save(self, cache: Path, crcs: Checksums, stored: int) -> None:
-        """Write the whole blocks to the cache, where there are some beyond the slot up to which it has them."""
+        """Write the whole blocks to the cache, if there are more than the cache has."""
         if self.index.codes is not None:
             row = self.row
             code_files.save(self.index.codes, crcs, cache, row.id, row.generation, row.seq, self.settled, stored)

@@ -41,7 +41,7 @@ class Search:
         return found if max_distance is None else [_within(max_distance, *nearest) for nearest in found]
 
     def among(self, queries: Matrix, k: int, allowed: Ints | None) -> list[tuple[Ints, Float64]]:
-        """As ``neighbours``, of the records in these slots; None: of all."""
+        """As ``neighbours``, among the records in these slots; None means all."""
         memory, started = self.snapshot.memory, time.perf_counter()
         exact, count = memory.exact, None if allowed is None else len(allowed)
         codes = False
@@ -72,14 +72,14 @@ class Search:
         return [(memory.row_of_slot[slots], distances) for slots, distances in found]
 
     def _why_no_codes(self) -> str:
-        """Why a search was scanned in the end for which there were codes."""
+        """Why a search was scanned although there were codes."""
         exact = self.snapshot.exact_index()
         if exact.codes is None or exact.codes.end < exact.slots:
             return "the codes of new records are not made yet"
         return "codes left too many records to measure"
 
     def _allowed(self, ids: Sequence[str] | None, filter: Where | None) -> Ints | None:
-        """The slots that may be returned; None: all."""
+        """The slots that may be returned; None means all."""
         if ids is None and filter is None:
             return None
         return self.snapshot.memory.searchable_slots(select(self.snapshot, ids, filter, None))
@@ -142,13 +142,13 @@ class Search:
     def _by_graph(
         self, plan: planner.Plan, queries: Matrix, k: int, allowed: Ints | None
     ) -> list[tuple[Ints, Float64] | None]:
-        """What the HNSW index finds, merged with an exact scan of the slots it does not have; None: scan instead.
+        """The results of the HNSW index, merged with an exact scan of the slots it does not have; None: scan instead.
 
         It proposes candidates and may miss some, so each query passes three tests, or is scanned:
 
-        - Its candidates are kept that are live and allowed by the filter. When fewer than k remain (and the index
-          has that many), filter and query disagree: nearer ones may lie among those it did not return. When k
-          remain, the filter left out nothing nearer that the index knows, since they come nearest first.
+        - Candidates that are live and pass the filter are kept. When fewer than k remain (and the index
+          has that many), filter and query disagree: nearer records may be among those it did not return. When k
+          remain, no nearer record that the index knows was left out, since candidates come nearest first.
         - Slots newer than the index (the tail) are measured beside the candidates, so that writes do not wait
           for it.
         - No witness is nearer than the last of the result and missing from it: see ``witnesses.py``.

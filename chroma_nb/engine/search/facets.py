@@ -14,7 +14,7 @@ from chroma_nb.engine.memory.snapshot import Snapshot
 from chroma_nb.facets import Counted, Description, Edges, Facet, Texts, counted_of, counters, facet
 from chroma_nb.types import SparseVector
 
-#: Tag of a cell with one value -> the kind of that.
+#: Tag of a cell with one value -> the kind of the value.
 _KINDS: Final = {
     INT: "int",
     FLOAT: "float",
@@ -23,21 +23,21 @@ _KINDS: Final = {
     STRING: "str",
     OTHER: SparseVector.__name__,
 }
-#: Documents that are read at a time.
+#: How many documents are read at a time.
 _AT_ONCE: Final = 10_000
 
 
 def facets(
     snapshot: Snapshot, keys: Collection[str], rows: Rows | None, limit: int, edges: Edges | None = None
 ) -> list[Facet]:
-    """A facet of each key over these rows, ascending; None: over all records."""
+    """A facet of each key over these rows, ascending; None means all records."""
     columns = snapshot.columns(keys)
     records = snapshot.memory.live if rows is None else len(rows)
     return [facet(key, records, _counted(columns, key, rows), limit, (edges or {}).get(key)) for key in keys]
 
 
 def describe(snapshot: Snapshot) -> Description:
-    """What is in the collection. Metadata and documents are read once, and nothing of it is kept."""
+    """A description of the collection. Metadata and documents are read once and not kept."""
     columns, records = snapshot.all_columns(), snapshot.memory.live
     lengths = _lengths(snapshot)
     counts = ((key, _counted(columns, key, None)) for key in columns.names())
@@ -59,7 +59,7 @@ def _lengths(snapshot: Snapshot) -> Ints:
 
 
 def _counted(columns: Columns, key: str, rows: Rows | None) -> Counted:
-    """What these rows have under ``key``; rows of deleted records have nothing."""
+    """The facet of ``key`` over these rows; rows of deleted records have no value."""
     cells = columns.every(key) if rows is None else columns.pick(key, rows)
     return counted_of({}, counters()) if cells is None else _of_cells(cells)
 
@@ -97,7 +97,7 @@ def _texts(cells: Cells, of_tag: Ints) -> tuple[Texts, Ints]:
 
 
 def _elements(cells: Cells, of_list: int) -> Counted:
-    """The elements of lists, each counted once for a list. A list is of one type, which its first element tells."""
+    """The elements of lists, each counted once for a list. A list has one type, that of its first element."""
     vocabulary, codes, holders = cells.lists.flat()
     if of_list < len(cells.lists):
         wanted = np.zeros(int(holders.max()) + 1, np.bool_)

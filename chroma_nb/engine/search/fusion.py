@@ -1,4 +1,4 @@
-"""Fusion: the records found by meaning and those found by words, as one list. Values in, values out.
+"""Fusion: merge the records found by meaning and those found by words into one list. No I/O.
 
 The score of a record is the sum over the lists it is in of 1 / (60 + rank), ranks from 1 (G. Cormack, C. Clarke and
 S. Büttcher, Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning Methods, 2009).
@@ -16,17 +16,17 @@ from chroma_nb.engine.arrays import Float64, Rows
 from chroma_nb.engine.index.words import WordHits
 from chroma_nb.types import Json
 
-#: What is added to ranks, which takes weight from the first places.
+#: The constant added to ranks, which reduces the weight of the first places.
 RRF_K: Final = 60
-#: The least number of records that either list holds; and how many more than are asked for. (What both lists hold far
-#: down ranks higher than what one alone holds near the top: longer lists find more within 50 results, and a little less
+#: The least length of each list, and the length for each requested result. (A record far down in both lists
+#: ranks higher than one near the top of one list: longer lists find more within 50 results, and a little less
 #: within 10.)
 _LEAST_DEPTH: Final = 100
 _DEPTH_PER_RESULT: Final = 2
 
 
 def depth_for(n_results: int) -> int:
-    """How long the two lists are from which so many results are taken.
+    """The length of the two lists for this number of results.
 
     >>> depth_for(10), depth_for(500)
     (100, 1000)
@@ -36,7 +36,7 @@ def depth_for(n_results: int) -> int:
 
 @dataclass(frozen=True)
 class Fused:
-    """The records of two lists, best first. By record: score, and rank in each list from 1, 0 where it is in none."""
+    """The records of two lists, best first. By record: score, and rank in each list from 1, or 0 if it is not in it."""
 
     rows: Rows
     scores: Float64
@@ -62,7 +62,7 @@ def _ranks(rows: Rows, ranked: Rows) -> Rows:
 
 
 def how_found(fused: Sequence[Fused], by_words: Sequence[WordHits]) -> Json:
-    """What a result says of the records of each question besides their fields."""
+    """The fields of a result that say how the records of each query were found."""
     return {
         "scores": [records.scores.tolist() for records in fused],
         "meaning_ranks": [_or_none(records.by_meaning) for records in fused],
@@ -76,6 +76,6 @@ def _or_none(ranks: Rows) -> list[int | None]:
 
 
 def _words(hits: WordHits, found: Fused) -> list[list[str]]:
-    """The words that brought each record; none where it was not found by words."""
+    """The words that found each record; empty if it was not found by words."""
     held = hits.words_in(found.rows)
     return [words if rank else [] for words, rank in zip(held, found.by_words.tolist(), strict=True)]

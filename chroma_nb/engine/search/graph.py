@@ -1,7 +1,7 @@
-"""Build the HNSW index of a collection from a snapshot, and put it in place.
+"""Build the HNSW index of a collection from a snapshot, and install it.
 
 The snapshot is taken in a read transaction. Loading or building runs without any lock, since committed rows do not
-change. Records that are deleted meanwhile are marked when the index is put in place.
+change. Records that are deleted meanwhile are marked when the index is installed.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from chroma_nb.types import Matrix
 
 @dataclass(frozen=True)
 class GraphSource:
-    """What lived in a collection at one seq: the slots and their vectors.
+    """The live records of a collection at one seq: their slots and vectors.
 
-    ``end``: the slots below it are all of these or dead for ever. Records that are staged may live yet.
+    ``end``: the slots below it belong to these or are dead for ever. Staged records may still become live.
     """
 
     row: CollectionRow
@@ -38,7 +38,7 @@ class GraphSource:
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> GraphSource | None:
-        """What lives in this snapshot; None when there is nothing to index."""
+        """The live records of this snapshot; None if there are none to index."""
         memory = snapshot.memory
         if snapshot.vectors is None or not memory.searchable:
             return None
@@ -50,7 +50,7 @@ class GraphSource:
         return cls(row, slots, snapshot.matrix, staged) if len(slots) else None
 
     def load(self, cache: Path) -> HnswIndex | None:
-        """The graph in the cache, when it is whole and not too far behind."""
+        """The index in the cache, if it is valid and not too old."""
         row, dimension = self.row, self.vectors.shape[1]
         graph = graph_files.load(cache, row.id, row.generation, row.parameters, dimension, self.end)
         if graph is None or not planner.is_close(tail=row.next_slot - graph.covers, live=len(self.slots)):
@@ -58,7 +58,7 @@ class GraphSource:
         return graph
 
     def build(self, cancelled: Callable[[], bool]) -> HnswIndex | None:
-        """A new graph; None when ``cancelled``."""
+        """A new index; None when ``cancelled``."""
         dimension = self.vectors.shape[1]
         graph = HnswIndex.build(self.row.parameters, self.vectors.__getitem__, self.slots, dimension, cancelled)
         if graph is not None:
@@ -66,11 +66,11 @@ class GraphSource:
         return graph
 
     def witnesses(self) -> Witnesses:
-        """A sample of the records, by which searches of the graph are checked."""
+        """A sample of the records, which checks searches of the index."""
         return Witnesses.of(self.slots, self.vectors)
 
     def publish(self, graph: HnswIndex, witnesses: Witnesses, memory: CollectionInMemory) -> bool:
-        """Put ``graph`` in place, under the writing lock; False when the vectors have moved to another file."""
+        """Install ``graph``, under the writing lock; False if the vectors have moved to another file."""
         if memory.generation != self.row.generation or memory.seq == UNKNOWN:
             return False
         indexed = graph.slots()

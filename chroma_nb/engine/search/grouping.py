@@ -1,7 +1,7 @@
 """Group ranked records and keep some of each group.
 
-The records come in the order of their scores, and those that stay return to that order. A record without a key has a
-value of its own for it, which is below all others. Chroma's order of values, from its ``MetadataValue``: false, true,
+The records come in the order of their scores, and those that stay keep that order. A record without a key has a
+special value for it, which is below all others. Chroma's order of values, from its ``MetadataValue``: false, true,
 integers, floats, texts, sparse vectors, then lists of these; 1 and 1.0 are two values.
 """
 
@@ -25,14 +25,14 @@ from chroma_nb.types import Fields, OneOrMany, SparseVector
 Metadata: TypeAlias = Callable[[Rows], Sequence[Fields | None]]
 
 _SCORE: Final = Key.SCORE.name
-#: What is no metadata key; "#id" is one, that no record has.
+#: Names that are not metadata keys; "#id" is a key that no record has.
 _FIELDS: Final = frozenset({"#document", "#embedding", "#metadata", _SCORE})
 #: Aggregate -> whether the largest values come first.
 _DIRECTIONS: Final[dict[type[Aggregate], bool]] = {MinK: False, MaxK: True}
 
 
 def check(group_by: GroupBy, *, has_rank: bool) -> None:
-    """InvalidArgumentError unless the groups can be made, in Chroma's words."""
+    """InvalidArgumentError, with Chroma's message, unless the groups are valid."""
     if not is_asked(group_by):
         return
     aggregate = cast("MinK | MaxK", group_by.aggregate)
@@ -49,12 +49,12 @@ def check(group_by: GroupBy, *, has_rank: bool) -> None:
 
 
 def is_asked(group_by: GroupBy) -> bool:
-    """Whether there are groups to be made; half of what that takes means none, as in Chroma."""
+    """Whether the search has groups; an incomplete GroupBy means that it has none, as in Chroma."""
     return bool(group_by.keys) and group_by.aggregate is not None
 
 
 def grouped(rows: Rows, scores: Float32, group_by: GroupBy, metadata: Metadata) -> tuple[Rows, Float32]:
-    """Of records in order of their scores, those that stay, in the same order.
+    """The records that stay, of records in order of their scores, in the same order.
 
     Of records that tie in all keys of the aggregate, those with the better score stay, then those added earlier.
     """
@@ -109,7 +109,7 @@ def _kind(value: object) -> int:
 
 
 def _distinct(value: Any) -> object:
-    """What is equal for equal values only; they are one group."""
+    """A key that is equal for equal values only; equal values are one group."""
     if isinstance(value, list):
         return _kind(value), tuple(value)
     if isinstance(value, SparseVector):
@@ -118,7 +118,7 @@ def _distinct(value: Any) -> object:
 
 
 def _ordered(value: Any) -> tuple[int, Any]:
-    """What compares as the values do."""
+    """A key that sorts like the values."""
     kind = _kind(value)
     if isinstance(value, SparseVector):
         return kind, (value.indices, list(map(_total, value.values)))

@@ -1,6 +1,6 @@
-"""Hits: the results of one search, from its ranking to the page that is returned. Values in, rows and scores out.
+"""Hits: the results of one search, from its ranking to the page that is returned. No I/O.
 
-In Chroma's order: each Knn among the allowed records, the expression over what they found, groups, offset and limit.
+In Chroma's order: each Knn among the allowed records, the expression over their results, groups, offset and limit.
 The caller passes functions that run a Knn and read metadata.
 """
 
@@ -30,8 +30,8 @@ def hits(
 ) -> tuple[Rows, Float32]:
     """The rows of a search and their scores, lowest first.
 
-    Without a rank they are those ``allowed``, in get() order, and the score of each is its place on the page, from 0.
-    InvalidArgumentError for groups that cannot be made.
+    Without a rank these are the ``allowed`` rows, in get() order; the score of each is its place on the page, from 0.
+    InvalidArgumentError for invalid groups.
     """
     grouping.check(group_by, has_rank=rank is not None)
     stretch = _stretch(limit)

@@ -29,7 +29,7 @@ _NO_HITS: Final = WordHits(EMPTY, np.empty(0))
 
 @dataclass
 class HybridSearch:
-    """Questions over one snapshot, all with the same filter."""
+    """Queries over one snapshot, all with the same filter."""
 
     snapshot: Snapshot
     filter: Where | None
@@ -38,7 +38,7 @@ class HybridSearch:
     def result(
         self, texts: Sequence[str] | None, vectors: Matrix | None, n_results: int, include: Sequence[str]
     ) -> HybridResult:
-        """What is found for each question: by its text, its vector, or both."""
+        """The results of each query: by its text, its vector, or both."""
         depth = depth_for(n_results)
         nearest = self._nearest(vectors, depth)
         by_words = self._by_words(texts, depth)
@@ -73,7 +73,7 @@ class HybridSearch:
         return Search(self.snapshot).among(vectors, depth, slots)
 
     def _distances(self, number: int, found: Fused, vectors: Matrix | None, nearest: tuple[Rows, Float64]) -> Float64:
-        """The distance of each record, also of those that words alone found; NaN where there is none."""
+        """The distance of each record, also of those that only words found; NaN without a vector."""
         distances = np.full(len(found.rows), np.nan)
         if vectors is None:
             return distances

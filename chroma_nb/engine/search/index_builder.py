@@ -35,16 +35,16 @@ IDLE_SECONDS: Final = 2.0
 
 
 class IndexBuilder:
-    """Makes the files of rows, the codes and the graphs of one engine, a collection after the other, in one thread.
+    """Builds the files of rows, the codes and the HNSW indexes of one engine, one after the other, in one thread.
 
-    ``build`` is a method that builds those of a collection until it is told to stop; its object is referenced
-    weakly, so that the thread does not keep an engine alive. ``cache`` is the directory where they are saved.
+    ``build`` is a method that builds those of a collection until it is stopped; its object is referenced
+    weakly, so that the thread does not keep an engine alive. ``cache`` is the directory in which they are saved.
     """
 
     def __init__(self, build: Callable[[UUID, Callable[[], bool]], object], cache: Path | None) -> None:
         self._builds = weakref.WeakMethod(build)
         self._cache = cache
-        self._mutex = _locks.Lock()  # entered by itself, as in locks.py
+        self._mutex = _locks.Lock()  # entered directly, not through the condition: see _locks.py
         self._changed = threading.Condition(self._mutex)
         self._due: dict[str, tuple[float, CollectionRow, CollectionInMemory]] = {}
         self._stopping = False
@@ -59,7 +59,7 @@ class IndexBuilder:
             self._request(row, memory, IDLE_SECONDS)
 
     def loaded(self, row: CollectionRow, memory: CollectionInMemory) -> None:
-        """A collection was loaded: its codes and its graph may lie in the cache."""
+        """A collection was loaded: its codes and its HNSW index may be in the cache."""
         codes = lacks_codes(row, memory)
         codes = codes and (memory.searchable >= planner.BATCH_ROWS or self._is_coded(row))
         if memory.searchable and (codes or lacks_graph(row, memory)) and self._is_cached(row):
@@ -68,12 +68,12 @@ class IndexBuilder:
             self._request(row, memory, IDLE_SECONDS)
 
     def compacted(self, row: CollectionRow, memory: CollectionInMemory, *, at_once: bool) -> None:
-        """The slots were renumbered, and the graph is gone with them; ``at_once``: there was one."""
+        """The slots were renumbered, and the HNSW index was dropped; ``at_once``: there was one."""
         if at_once and wants_graph(row, memory):
             self._request(row, memory, 0.0)
 
     def consider(self, row: CollectionRow, memory: CollectionInMemory) -> None:
-        """A query was run: start when exact searching has cost its share of a build."""
+        """A query was run: start a build when exact searches have cost their share of it."""
         if memory.next_slot >= BLOCK_ROWS and row.id not in self._due and lacks_codes(row, memory):
             if memory.exact is not None and memory.exact.is_coding_due:
                 self._request(row, memory, 0.0)
@@ -83,7 +83,7 @@ class IndexBuilder:
             self._request(row, memory, 0.0)
 
     def consider_words(self, row: CollectionRow, memory: CollectionInMemory) -> None:
-        """Words were searched: what was read is saved at once, since the process may end soon."""
+        """Words were searched: the word index is saved at once, since the process may end soon."""
         if self._cache is not None and row.id not in self._due and memory.lacks_stored_words():
             self._request(row, memory, 0.0)
 
@@ -106,15 +106,15 @@ class IndexBuilder:
                 self._thread = threading.Thread(target=self._run, name="chroma_nb indexes", daemon=True)
                 try:
                     self._thread.start()
-                except RuntimeError:  # the system has no thread left: searches do without, and the next call asks again
+                except RuntimeError:  # the system has no thread left: searches scan, and the next call tries again
                     del self._due[row.id]
                     return
                 atexit.register(_stop_at_exit, weakref.ref(self))
-            if known is None or due < known[0]:  # else the thread looks again when it was due before
+            if known is None or due < known[0]:  # else the thread wakes up at the time planned before
                 self._changed.notify_all()
 
     def _is_started(self) -> bool:
-        """Whether there is a thread; one whose start failed, or was interrupted, is none."""
+        """Whether the thread runs; one whose start failed, or was interrupted, does not."""
         return self._thread is not None and self._thread.ident is not None
 
     def _run(self) -> None:
@@ -123,13 +123,13 @@ class IndexBuilder:
             while (ident := self._next()) is not None and (build := self._builds()) is not None:
                 self._build(build, ident)
                 del build
-        finally:  # whatever ended it, the next request starts another
+        finally:  # whatever ended the thread, the next request starts another
             with self._mutex:
                 self._thread, self._working = None, False
                 self._changed.notify_all()
 
     def _next(self) -> str | None:
-        """The next collection that is due; None when the thread should end."""
+        """The next collection that is due; None if the thread should end."""
         with self._mutex:
             while not self._stopping:
                 if not self._due:
@@ -156,7 +156,7 @@ class IndexBuilder:
             pass
         except Exception as error:  # noqa: BLE001  an index is an accelerator: searching goes on exactly
             if not self._stopping:
-                with contextlib.suppress(Warning):  # nobody could catch it, where warnings are errors
+                with contextlib.suppress(Warning):  # no caller could catch it if warnings are errors
                     warnings.warn(
                         f"The HNSW index could not be built ({error}). chroma_nb searches exactly instead.",
                         stacklevel=1,
@@ -167,7 +167,7 @@ class IndexBuilder:
                 self._changed.notify_all()
 
     def wait(self, timeout: float) -> bool:
-        """Wait until nothing is due or under way; False when that took longer than ``timeout`` seconds."""
+        """Wait until no work is left; False if that takes longer than ``timeout`` seconds."""
         end = time.monotonic() + timeout
         with self._mutex:
             while (self._due or self._working) and not self._stopping:
@@ -183,14 +183,14 @@ class IndexBuilder:
             self._stopping = True
             self._due.clear()
             self._changed.notify_all()
-        # In the middle of a scan (a finalizer lets go of another database) the thread may wait for the scan's pool.
+        # In the middle of a scan (a finalizer closes another database) the thread may wait for the scan's pool.
         thread = self._thread if self._is_started() else None
         if thread is not None and thread is not threading.current_thread() and may_use_threads():
             thread.join()
 
 
 def lacks_graph(row: CollectionRow, memory: CollectionInMemory) -> bool:
-    """Whether a collection has no good graph and is large enough for one. Below CODED_ROWS codes will do."""
+    """Whether a collection has no current HNSW index and is large enough for one. Below CODED_ROWS codes are enough."""
     if row.dimension is None or memory.searchable * row.dimension * 4 < planner.SMALLEST_GRAPH_BYTES:
         return False
     if memory.searchable < planner.CODED_ROWS and _codes_will_do(row, memory):
@@ -199,9 +199,9 @@ def lacks_graph(row: CollectionRow, memory: CollectionInMemory) -> bool:
 
 
 def wants_graph(row: CollectionRow, memory: CollectionInMemory) -> bool:
-    """Whether a graph should be built: at once where searches would scan, with codes when they have paid for it.
+    """Whether an HNSW index should be built: at once if searches would scan, with codes when they have paid for it.
 
-    A build keeps a processor busy for half a minute and more. One that was paid for is built again when it is outdated.
+    A build keeps a processor busy for half a minute and more. One that was paid for is repeated when it is outdated.
     """
     paid = memory.had_graph or _has_paid_for_graph(row, memory)
     return lacks_graph(row, memory) and (paid or not _codes_will_do(row, memory))
@@ -215,13 +215,13 @@ def _has_paid_for_graph(row: CollectionRow, memory: CollectionInMemory) -> bool:
 
 def _codes_will_do(row: CollectionRow, memory: CollectionInMemory) -> bool:
     exact = memory.exact
-    if exact is None or exact.codes is None:  # they are made first
+    if exact is None or exact.codes is None:  # codes are computed first
         return codes_pay(row.parameters.space, memory.next_slot, row.dimension or 0)
     return exact.has_codes_for(1, planner.USUAL_RESULTS)
 
 
 def lacks_codes(row: CollectionRow, memory: CollectionInMemory) -> bool:
-    """Whether there are vectors, more than a search codes by the way, without codes."""
+    """Whether more vectors are without codes than a search would code itself."""
     if row.dimension is None or not codes_pay(row.parameters.space, memory.next_slot, row.dimension):
         return False
     codes = None if memory.exact is None else memory.exact.codes

@@ -1,4 +1,4 @@
-"""Planner: choose how a query is run. Numbers in, a plan out; no I/O.
+"""Planner: choose how a query is run. It takes numbers and returns a plan; no I/O.
 
 The rules and the measurements behind them: docs/architecture.md, section "Searching".
 """
@@ -10,39 +10,39 @@ from typing import Final, Literal
 
 Method = Literal["nothing", "scan", "gather", "graph", "graph, then filter"]
 
-#: Below this many bytes of vectors a scan is as fast as the overhead of an HNSW index: none is ever built.
+#: Below this many bytes of vectors a scan is as fast as the overhead of an HNSW index: none is built.
 SMALLEST_GRAPH_BYTES: Final = 15_000_000
 #: Everything is scanned when more than this share of the live records is wanted ...
 LARGEST_SHARE: Final = 0.1
 #: ... or when more than this share is newer than the HNSW index.
 LARGEST_TAIL: Final = 0.2
-#: So many records may always be newer than the HNSW index.
+#: This many records may be newer than the HNSW index in any case.
 SMALLEST_TAIL: Final = 5_000
-#: The share of dead entries beyond which an HNSW index is built again.
+#: The share of dead entries beyond which an HNSW index is rebuilt.
 LARGEST_DEAD: Final = 0.3
 #: Allowed records below this share are scanned; above it the HNSW index is searched first.
 FILTER_SHARE: Final = 0.1
-#: So few allowed records are scanned in any case: it takes no longer than an HNSW search, and cannot fail.
+#: This many allowed records, or fewer, are scanned: it takes no longer than an HNSW search, and cannot fail.
 ALWAYS_EXACT: Final = 2_500
 #: Allowed records below this share are copied together and scanned; above it everything is scanned.
 GATHER_SHARE: Final = 0.15
 #: Candidates of an HNSW search for each result wanted and allowed, when they are filtered afterwards.
 OVERFETCH: Final = 3
-#: ef of an HNSW search when the user set none: below 200 whole clusters are missed now and then.
+#: ef of an HNSW search if the user set none: below 200, whole clusters are missed now and then.
 SMALLEST_EF: Final = 200
 #: A batch of queries this large is cheaper by one matrix product, as long as the records are few.
 BATCH: Final = 32
 BATCH_ROWS: Final = 50_000
-#: With codes the HNSW index is for single queries (fewer than CODED_BATCH), over so many records.
+#: With codes the HNSW index is for single queries (fewer than CODED_BATCH), over at least this many records.
 CODED_BATCH: Final = 3
 CODED_ROWS: Final = 100_000
 #: ... and for no more than this share of the live records: its time grows with the candidates it returns.
 CODED_SHARE: Final = 0.005
 #: Results of a query that does not say how many.
 USUAL_RESULTS: Final = 10
-#: Why there is no HNSW index where codes are as good.
+#: The reason for having no HNSW index if codes are as fast.
 PROVED: Final = "codes prove the result as fast"
-#: Share of a build's estimated cost that exact searches may cost before it is started.
+#: The share of a build's estimated cost that exact searches must have cost before it is started.
 SHARE_OF_BUILD: Final = 0.1
 #: Seconds a build costs per vector of 384 dimensions (one thread).
 BUILD_SECONDS: Final = 0.0002
@@ -65,7 +65,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class GraphState:
-    """What the planner needs to know of an HNSW index."""
+    """What the planner needs to know about an HNSW index."""
 
     live: int
     dead: int
@@ -76,7 +76,7 @@ class GraphState:
 def plan(
     *, live: int, allowed: int | None, k: int, queries: int, graph: GraphState | None, codes: bool = False
 ) -> Plan:
-    """Choose. ``allowed``: records that pass the filter (None: no filter); ``codes``: exact searches go by them."""
+    """Choose a plan. ``allowed``: records that pass the filter (None: no filter); ``codes``: whether there are any."""
     wanted = live if allowed is None else allowed
     if not wanted or not k:
         return Plan("nothing", "no record can match")
@@ -115,12 +115,12 @@ def _why_no_graph(live: int, k: int, queries: int, graph: GraphState | None, cod
 
 
 def _largest(live: int, codes: bool) -> float:
-    """How many candidates an HNSW search may return."""
+    """The most candidates that an HNSW search may return."""
     return (CODED_SHARE if codes else LARGEST_SHARE) * live
 
 
 def is_gathered(*, allowed: int, live: int) -> bool:
-    """Whether so few of the records pass the filter that only these are looked at."""
+    """Whether so few records pass the filter that only these are read."""
     return allowed < GATHER_SHARE * live
 
 
@@ -130,12 +130,12 @@ def is_close(*, tail: int, live: int) -> bool:
 
 
 def effort(k: int, graph: GraphState) -> int:
-    """hnswlib's ef: what the user set, else at least 200 and twice the results wanted."""
+    """hnswlib's ef: the user's value, else at least 200 and twice the results wanted."""
     return max(graph.ef_search, k) if graph.ef_search is not None else max(SMALLEST_EF, 2 * k)
 
 
 def pays_for_graph(*, live: int, dimension: int, allowed: int | None, k: int, queries: int, codes: bool) -> bool:
-    """Whether a search that was run exactly would have used an HNSW index of all records, if there were one."""
+    """Whether a search that was run exactly would have used an HNSW index of all records."""
     if live * dimension * 4 < SMALLEST_GRAPH_BYTES:
         return False
     ready = GraphState(live=live, dead=0, tail=0, ef_search=None)

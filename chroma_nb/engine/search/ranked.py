@@ -1,4 +1,4 @@
-"""search(): one Search over a snapshot, from its filter to the fields that come back."""
+"""search(): one Search over a snapshot, from its filter to the fields of the result."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class RankedSearch:
     search: Search
 
     def page(self) -> Json:
-        """The ids that are found, and the fields that were selected; what was not is None."""
+        """The ids that were found, and the selected fields; other fields are None."""
         search = self.search
         rows, scores = hits(
             search._rank,
@@ -58,7 +58,7 @@ class RankedSearch:
 
     @cached_property
     def allowed(self) -> Rows:
-        """The rows that the filter leaves."""
+        """The rows that pass the filter."""
         return allowed(self.snapshot, self.search._where)
 
     @cached_property
@@ -68,7 +68,7 @@ class RankedSearch:
         return self.snapshot.memory.searchable_slots(self.allowed)
 
     def check(self) -> None:
-        """InvalidArgumentError, in Chroma's words, for a filter or a Knn that cannot be run."""
+        """InvalidArgumentError, with Chroma's message, for a filter or a Knn that cannot be run."""
         if self.search._where is not None and (unindexed := self.snapshot.row.unindexed) is not None:
             unindexed.refuse(self.search._where)
         for knn in [] if self.search._rank is None else knns(self.search._rank):
@@ -130,7 +130,7 @@ class RankedSearch:
 
 
 def _check_sparse_query(query: SparseVector) -> None:
-    """InvalidArgumentError unless its parts, which are lists of what they should be, fit together."""
+    """InvalidArgumentError unless its lists, whose types were checked, fit together."""
     lengths = {len(part) for part in (query.indices, query.values, query.labels) if part is not None}
     if len(lengths) > 1:
         _refuse("Sparse vector indices, values, and tokens (when present) must have the same length")
@@ -148,17 +148,17 @@ def _refuse(reason: str) -> NoReturn:
 
 
 def _reduced(metadata: Fields | None, keys: set[str]) -> Json | None:
-    """The selected keys of a record's metadata; None where it has none of them."""
+    """The selected keys of a record's metadata; None if it has none of them."""
     return {key: value for key, value in (metadata or {}).items() if key in keys} or None
 
 
 def _shortest(score: np.float32) -> float:
-    """The float that is printed as the float32 is: 0.1, not 0.10000000149."""
+    """The float that is printed like the float32: 0.1, not 0.10000000149."""
     return float(str(score))
 
 
 def selected_keys(search: Search) -> list[str]:
-    """What is selected, in Chroma's order: the fields, then metadata keys by name."""
+    """The selected keys in Chroma's order: fields, then metadata keys by name."""
     names = set(map(name_of, search._select.keys))
     fields = [key for key in FIELDS.values() if key in names]
     return [*fields, *sorted(names - {*fields})]

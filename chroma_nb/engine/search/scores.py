@@ -1,7 +1,7 @@
 """Scores: the value of a ranking expression, record by record, in float32 as Chroma computes it.
 
 An expression has a score for each record of its support, and may have a default for all others. The support of a Knn
-is what it found; a number has none and is its own default. A search returns only the support, so a record that no Knn
+are its results; a number has none and is its own default. A search returns only the support, so a record that no Knn
 found is in no result. An expression without a default leaves out all records outside its support.
 
 Arithmetic is IEEE's: division by zero and the logarithm of a number that is not positive give infinities and NaN, no
@@ -23,10 +23,10 @@ from chroma_nb.errors import InvalidArgumentError
 from chroma_nb.query.ranking import Abs, Div, Exp, Knn, Log, Max, Min, Mul, Rank, Rrf, Sub, Sum, Val
 from chroma_nb.types import Int32
 
-#: A step of two sides, or of one.
+#: A step with two operands, or with one.
 _Two: TypeAlias = Callable[[Any, Any], Any]
 _One: TypeAlias = Callable[[Any], Any]
-#: What runs a Knn: the rows of the nearest records it may find, nearest first, and their distances.
+#: A function that runs a Knn: the rows of the nearest allowed records, nearest first, and their distances.
 Nearest: TypeAlias = "Callable[[Knn], tuple[Rows, Float32]]"
 
 _NO_SCORES: Final[Float32] = np.empty(0, np.float32)
@@ -44,12 +44,12 @@ class Scores:
 
     @classmethod
     def flat(cls, value: float) -> Scores:
-        """The same score for all, and no record in the support."""
+        """The same score for all records, and no record in the support."""
         return cls(EMPTY, _NO_SCORES, _float32(value))
 
     @classmethod
     def of_nearest(cls, rows: Rows, distances: Float32, *, default: float | None, return_rank: bool) -> Scores:
-        """What a Knn found, nearest first; with ``return_rank`` the scores are 0, 1, 2…"""
+        """The results of a Knn, nearest first; with ``return_rank`` the scores are 0, 1, 2…"""
         values = np.arange(len(rows), dtype=np.float32) if return_rank else np.asarray(distances, np.float32)
         order = np.argsort(rows)
         return cls(rows[order], values[order], None if default is None else _float32(default))
@@ -59,7 +59,7 @@ class Scores:
         return Scores(self.rows, step(self.values), None if self.default is None else step(self.default))
 
     def merged(self, other: Scores, step: _Two) -> Scores:
-        """The scores of a step of two sides.
+        """The scores of a step with two operands.
 
         Where both have a default, all records of either side count; where one has none, its own do; where both have
         none, those of both.
@@ -76,14 +76,14 @@ class Scores:
         return Scores(rows, step(self._at(rows), other._at(rows)), default)
 
     def _at(self, rows: Rows) -> Float32 | np.float32 | None:
-        """The scores of these rows; one for all where none of them is in the support."""
+        """The scores of these rows; a single one if none of them is in the support."""
         if rows is self.rows:
             return self.values
         if not len(self.rows):
             return self.default if self.default is not None else _NO_SCORES
         places = np.minimum(np.searchsorted(self.rows, rows), len(self.rows) - 1)
         values = self.values[places]
-        if self.default is None:  # then all of them are here
+        if self.default is None:  # then all of them are in the support
             return values
         return np.where(self.rows[places] == rows, values, self.default)
 
@@ -94,7 +94,7 @@ class Scores:
 
 
 def order(scores: Float32) -> Ints:
-    """The order of scores, lowest first, ties as they stand.
+    """The order of scores, lowest first; ties keep their order.
 
     -inf comes first, -0.0 before 0.0. NaN comes last, of either sign: Chroma's order of NaN goes by a sign that
     depends on the processor.
@@ -113,7 +113,7 @@ def _sortable(scores: Float32) -> Int32:
 
 
 def _float32(value: float) -> np.float32:
-    """The nearest float32, infinite beyond its limits. InvalidArgumentError for what is no number."""
+    """The nearest float32, infinite beyond its limits. InvalidArgumentError unless it is a number."""
     if not isinstance(value, int | float | np.number):
         raise InvalidArgumentError(f"Expected $val and the default of $knn to be numbers, got {type(value).__name__}")
     if abs(value) > 2 * _LARGEST:  # an integer may be larger than any float
@@ -130,11 +130,11 @@ def _union(left: Rows, right: Rows) -> Rows:
 
 # --- expressions --------------------------------------------------------------------------------------------------
 
-#: Steps of two sides.
+#: Steps with two operands.
 _TWO: Final[Mapping[type[Rank], _Two]] = {Sub: np.subtract, Div: np.divide}
-#: Steps of one side.
+#: Steps with one operand.
 _ONE: Final[Mapping[type[Rank], _One]] = {Abs: np.abs, Exp: np.exp, Log: np.log}
-#: Steps over many, from the left, and what they begin with. fmax and fmin pass over NaN, as Rust's max and min.
+#: Steps with many operands, from the left, and their initial values. fmax and fmin ignore NaN, as Rust's max and min.
 _MANY: Final[Mapping[type[Rank], tuple[_Two, float]]] = {
     Sum: (np.add, 0.0),
     Mul: (np.multiply, 1.0),
@@ -143,7 +143,7 @@ _MANY: Final[Mapping[type[Rank], tuple[_Two, float]]] = {
 }
 
 
-#: Expression -> the expressions it is made of, from left to right.
+#: Expression -> its parts, from left to right.
 _PARTS: Final[Mapping[type[Any], Callable[[Any], Sequence[Rank]]]] = {
     **dict.fromkeys((Knn, Val), lambda rank: ()),
     **dict.fromkeys(_ONE, lambda rank: (rank.rank,)),
@@ -154,9 +154,9 @@ _PARTS: Final[Mapping[type[Any], Callable[[Any], Sequence[Rank]]]] = {
 
 
 def parts(rank: Rank) -> Sequence[Rank]:
-    """The expressions that ``rank`` is made of, from left to right.
+    """The parts of the expression ``rank``, from left to right.
 
-    TypeError when it is no ranking expression; ValueError for an Rrf whose weights do not fit.
+    TypeError if it is not a ranking expression; ValueError for an Rrf whose weights do not fit.
     """
     if type(rank) not in _PARTS:
         raise TypeError(f"Expected a ranking expression (Knn, Val, Rrf, arithmetic), got {type(rank).__name__}")
@@ -164,14 +164,14 @@ def parts(rank: Rank) -> Sequence[Rank]:
 
 
 def knns(rank: Rank) -> list[Knn]:
-    """The Knn leaves of an expression, depth first from left to right; one that is used twice is there once."""
+    """The Knn leaves of an expression, depth first from left to right, without duplicates."""
     return [node for node, _ in _in_order(rank) if isinstance(node, Knn)]
 
 
 def evaluate(rank: Rank, nearest: Nearest) -> Scores:
     """The scores of an expression; ``nearest`` runs each Knn, in the order of ``knns``.
 
-    Not by recursion: an expression may be as deep as it likes. A part that is used twice is computed once.
+    Not recursive: an expression may have any depth. A part that is used twice is computed once.
     """
     nodes = _in_order(rank)
     uses = Counter(id(part) for _, inner in nodes for part in inner)
@@ -179,7 +179,7 @@ def evaluate(rank: Rank, nearest: Nearest) -> Scores:
     with np.errstate(all="ignore"):
         for node, inner in nodes:
             value = _value(node, [found[id(part)] for part in inner], nearest)
-            for part in inner:  # what nobody needs any more is let go: deep expressions over many records
+            for part in inner:  # free scores that are not needed any more: expressions may be deep, over many records
                 uses[id(part)] -= 1
                 if not uses[id(part)]:
                     del found[id(part)]

@@ -1,10 +1,10 @@
-"""Files in ``cache/`` that are named ``<collection uuid>.<generation>.<kind>``: made, opened, found and dropped.
+"""Files in ``cache/`` that are named ``<collection uuid>.<generation>.<kind>``: create, open, find and drop them.
 
-Derived data: losing a file costs making it again, so a file with anything wrong is dropped. The contents are defined
-in ``index/code_files.py``, ``memory/row_files.py`` and ``memory/word_files.py``. HNSW indexes have names of their own
+Derived data: a lost file can be built again, so a file with any fault is dropped. The contents are defined
+in ``index/code_files.py``, ``memory/row_files.py`` and ``memory/word_files.py``. HNSW indexes have other names
 (``index/graph_files.py``).
 
-Files that are made of records and cannot be compared with them quickly (rows, words) are *noted*: the catalog holds
+Files that are built from records and cannot be compared with them quickly (rows, words) are *noted*: the catalog holds
 the checksum and the seq of the last one, so a file of another history, such as that of a restored backup, is not used.
 """
 
@@ -32,7 +32,7 @@ CODES: Final = ".codes"
 ROWS: Final = ".rows"
 WORDS: Final = ".words"
 _KINDS: Final = (CODES, ROWS, WORDS)
-#: Kinds that hold ids or words of records, which may be deleted by now.
+#: Kinds that hold ids or words of records, which may have been deleted.
 _WITH_TEXT: Final = (ROWS, WORDS)
 
 
@@ -41,19 +41,19 @@ class OddFileError(Exception):
 
 
 def demand(truth: Any, otherwise: str) -> None:
-    """OddFileError, which says what is there ``otherwise``, unless something is true."""
+    """Raise OddFileError with the message ``otherwise``, unless ``truth`` is true."""
     if not truth:
         raise OddFileError(otherwise)
 
 
 def path_of(directory: Path, collection_id: str, generation: int, kind: str) -> Path:
-    """Where the file of a kind is, if there is one."""
+    """The path of the file of a kind, if there is one."""
     return directory / f"{collection_id}.{generation}{kind}"
 
 
 def make(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
-    """Write a file beside and rename it: it is there whole, or the one that was there before."""
-    # Locked until it has its name: whoever sweeps sees that somebody is writing it.
+    """Write a draft and rename it: there is either the complete new file or the previous one."""
+    # Locked until it has its name: a sweep then sees that the file is being written.
     draft, descriptor = locks.create_claimed(lambda: path.with_name(f"{path.name}.{secrets.token_hex(8)}{TEMPORARY}"))
     try:
         with os.fdopen(descriptor, "rb+") as file:
@@ -70,13 +70,13 @@ def make(path: Path, pieces: Iterable[bytes | memoryview]) -> None:
 
 
 def link(path: Path, other: Path) -> None:
-    """Give a file that is never written to another name besides; OSError where a file system has no such links."""
+    """Link a file that is never changed under a second name; OSError if the file system has no such links."""
     os.link(path, other, follow_symlinks=False)
     sync_directory(other.parent)
 
 
 def open_regular(path: Path, flags: int) -> int:
-    """Open what is a file and no link, pipe or device."""
+    """Open a regular file; a link, pipe or device is refused."""
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -85,7 +85,7 @@ def open_regular(path: Path, flags: int) -> int:
 
 
 def unlink(*paths: Path) -> None:
-    """Remove files that are odd, if that is allowed."""
+    """Remove invalid files, if that is allowed."""
     for path in paths:
         with suppress(OSError):  # a read-only directory: the file stays and is refused again
             path.unlink(missing_ok=True)
@@ -93,14 +93,14 @@ def unlink(*paths: Path) -> None:
 
 # --- files that the catalog notes ---------------------------------------------------------------------------------
 def noted(row: CollectionRow, kind: str) -> Json | None:
-    """The checksum and the seq of the file of a kind that was made of these records last."""
+    """The checksum and the seq of the latest file of a kind that was built from these records."""
     found = row.settings.get(kind.removeprefix("."))
     right = isinstance(found, dict) and isinstance(found.get("sha256"), str) and isinstance(found.get("seq"), int)
     return found if right else None
 
 
 def note(row: CollectionRow, kind: str, seq: int, sha256: str) -> Json:
-    """The settings of a collection that name a file."""
+    """The settings that note a file of a collection."""
     name = kind.removeprefix(".")
     return {**row.settings, name: {"seq": seq, "generation": row.generation, "sha256": sha256}}
 
@@ -108,7 +108,7 @@ def note(row: CollectionRow, kind: str, seq: int, sha256: str) -> Json:
 def save_to_be_noted(
     directory: Path, collection_id: str, generation: int, kind: str, pieces: Sequence[bytes], what: str
 ) -> str | None:
-    """Write a file; its checksum, which has to be noted before it counts. Failing is one warning, and None."""
+    """Write a file; returns its checksum, to be noted before the file is used. A failure is a warning and None."""
     digest = hashlib.sha256()
     for piece in pieces:
         digest.update(piece)
@@ -126,16 +126,16 @@ def save_to_be_noted(
 
 
 def share_noted(directory: Path, collection_id: str, fork_id: str, generation: int, kind: str) -> None:
-    """Let a fork have the file of its collection: the note of it, which is in the settings, is the fork's too."""
+    """Share the file of a collection with its fork, which has the same settings and so the same note."""
     link(*(path_of(directory, ident, generation, kind) for ident in (collection_id, fork_id)))
 
 
 def load_noted(
     directory: Path, row: CollectionRow, kind: str, read: Callable[[memoryview], T], *, mapped: bool = True
 ) -> T | None:
-    """What ``read`` finds in the file that the catalog names; None when there is none, or it makes no sense.
+    """What ``read`` returns for the file that the catalog names; None if there is no such file, or it is invalid.
 
-    Another one stays: it may be about to be noted. A damaged one does, until the next is made.
+    Another file stays: it may be about to be noted. A damaged one stays until the next is written.
     """
     expected = noted(row, kind)
     if expected is None or expected.get("generation") != row.generation or expected["seq"] > row.seq:
@@ -157,7 +157,7 @@ def exist(directory: Path) -> bool:
 
 
 def sweep(directory: Path, generations: Mapping[str, int]) -> None:
-    """Drop the files of collections that are gone or have another generation, and what dead processes left.
+    """Drop the files of deleted collections and of other generations, and the drafts of dead processes.
 
     ``generations``: by collection id. Only under the write lock, so that they are the latest.
     """
@@ -166,7 +166,7 @@ def sweep(directory: Path, generations: Mapping[str, int]) -> None:
 
 
 def drop(directory: Path, collection_id: str, *, before: int | None = None) -> bool:
-    """Drop the files of a collection, those of generations ``before`` one if that is given; whether there were some."""
+    """Drop the files of a collection, or those of generations ``before`` one; returns whether there were any."""
 
     def unwanted(path: Path) -> bool:
         ident, generation, *_ = [*path.name.split("."), ""]
@@ -176,12 +176,12 @@ def drop(directory: Path, collection_id: str, *, before: int | None = None) -> b
 
 
 def forget_texts(directory: Path) -> None:
-    """Drop the files of rows and of words, which may name what is deleted by now."""
+    """Drop the files of rows and of words, which may have ids and words of deleted records."""
     _remove(directory, lambda path: path.suffix in _WITH_TEXT)
 
 
 def clear(directory: Path) -> bool:
-    """Drop all files, to make room; whether there were some."""
+    """Drop all files to free space; returns whether there were any."""
     return _remove(directory, lambda path: True)
 
 
@@ -203,10 +203,10 @@ def _remove(directory: Path, unwanted: Callable[[Path], bool]) -> bool:
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Remove a draft, unless somebody is writing it."""
+    """Remove a draft, unless a process is writing it."""
     try:
         with os.fdopen(open_regular(path, os.O_RDONLY), "rb") as file:
             if locks.claim(file.fileno()):
                 path.unlink()
     except (OSError, OddFileError):
-        pass  # another was faster, or it is none of ours
+        pass  # another process was faster, or the file is not ours

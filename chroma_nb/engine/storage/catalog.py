@@ -29,12 +29,12 @@ _BY_NAME: Final = "SELECT " + _COLUMNS + "WHERE c.name = ? AND d.name = ? AND d.
 _OF_DATABASE: Final = "SELECT " + _COLUMNS + "WHERE d.name = ? AND d.tenant = ? ORDER BY c.number LIMIT ? OFFSET ?"
 _ALL: Final = "SELECT " + _COLUMNS + "ORDER BY c.number"
 _WITH_STAGED: Final = "SELECT " + _COLUMNS + "WHERE c.staged IS NOT NULL"
-#: The setting of ours that holds the keys of metadata: key -> names of types, as in a schema.
+#: Our setting with the metadata keys: key -> names of types, as in a schema.
 _DISCOVERED: Final = "keys"
 
 
 class CollectionRow(NamedTuple):
-    """A collection as the catalog keeps it: Chroma's view of it as JSON, and our counters."""
+    """A collection in the catalog: Chroma's view of it as JSON, and our counters."""
 
     number: int
     id: str
@@ -58,17 +58,17 @@ class CollectionRow(NamedTuple):
 
     @property
     def staged(self) -> Json:
-        """Session -> which positions are kept for the records that it stages (see ``staging.py``)."""
+        """Session -> the positions of the records that it stages (see ``staging.py``)."""
         return {} if self.staged_json is None else _staged(self.staged_json)
 
     @property
     def hidden(self) -> tuple[tuple[int, int], ...]:
-        """The ranges of positions that no reader counts, ascending."""
+        """The ranges of positions that readers do not see, ascending."""
         return () if self.staged_json is None else _hidden(self.staged_json)
 
     @property
     def published(self) -> tuple[int | None, int]:
-        """The dimension and the number of slots, but for what only staged records have given it."""
+        """The dimension and the number of slots, without those of staged records."""
         if self.record_count:
             return self.dimension, self.next_slot
         is_theirs = any(staged["first"] and staged["seq"] == self.seq for staged in self.staged.values())
@@ -88,22 +88,22 @@ class CollectionRow(NamedTuple):
 
     @property
     def unindexed(self) -> Unindexed | None:
-        """What the schema keeps out of its indexes; None when that is nothing."""
+        """What the schema does not index; None if it indexes everything."""
         return None if self.schema_json is None else _unindexed(self.schema_json)
 
     @property
     def sparse_keys(self) -> SparseKeys:
-        """Which keys have an index of sparse vectors."""
+        """The keys that have an index of sparse vectors."""
         return _sparse_keys(self.schema_json or b"{}")
 
     @property
     def settings(self) -> Json:
-        """What we keep in addition to Chroma's fields."""
+        """Our settings, in addition to Chroma's fields."""
         return _parsed(self.settings_json) or {}
 
     @property
     def discovered(self) -> frozenset[Discovered]:
-        """The keys of metadata that records brought, and the types of their values."""
+        """The metadata keys of the records, and the types of their values."""
         return _discovered(self.settings_json)
 
     @property
@@ -113,7 +113,7 @@ class CollectionRow(NamedTuple):
 
     @property
     def model(self) -> CollectionModel:
-        """What the client sees."""
+        """The model that the client gets."""
         return CollectionModel(
             id=_uuid(self.id),
             name=self.name,
@@ -129,12 +129,12 @@ class CollectionRow(NamedTuple):
 
 _texts = attrgetter("id", "name", "database", "tenant")
 _counters = attrgetter("record_count", "seq", "next_position", "next_slot", "generation", "forks", "operations")
-#: What counters stay below, as a key of a record is a number and a position in one integer of SQLite.
+#: The limit of counters, since a record's key is a number and a position in one integer of SQLite.
 _MOST_NUMBER, _MOST_COUNTED, _MOST_DIMENSION = 1 << 23, 1 << 40, 1 << 31
 
 
 def _row(values: tuple[object, ...]) -> CollectionRow:
-    """The row, whose types SQLite does not promise: the file may be damaged, or made by somebody."""
+    """The row. SQLite does not guarantee its types: the file may be damaged, or manipulated."""
     row = CollectionRow._make(values)
     texts, counters, dimension = _texts(row), _counters(row), 0 if row.dimension is None else row.dimension
     if (
@@ -239,7 +239,7 @@ def get_tenant(connection: sqlite3.Connection, name: str) -> Tenant:
 
 
 def create_database(connection: sqlite3.Connection, name: str, tenant: str) -> None:
-    """A database may be made for a tenant that does not exist, as in Chroma."""
+    """A database can be created for a tenant that does not exist, as in Chroma."""
     try:
         connection.execute(
             "INSERT INTO databases (id, name, tenant) VALUES (?, ?, ?)", (str(uuid.uuid4()), name, tenant)
@@ -329,7 +329,7 @@ def collection_by_name(connection: sqlite3.Connection, name: str, tenant: str, d
 
 
 def collection_by_id(connection: sqlite3.Connection, ident: str, context: str = "") -> CollectionRow:
-    """Raises NotFoundError (also a ValueError), its text led by ``context``, when there is none."""
+    """Raises NotFoundError (also a ValueError), whose text begins with ``context``, when there is none."""
     row = find_collection_by_id(connection, ident)
     if row is None:
         raise _MissingError(f"{context}Collection [{ident}] does not exist.")
@@ -343,7 +343,7 @@ def find_collection_by_id(connection: sqlite3.Connection, ident: str) -> Collect
 
 
 def known_collection(connection: Connection, ident: str, context: str = "") -> CollectionRow:
-    """As ``collection_by_id``, but read once a connection until somebody commits. For read transactions."""
+    """As ``collection_by_id``, but read once for each connection until the next commit. For read transactions."""
     row: CollectionRow | None = connection.catalog.get(ident)
     if row is None:
         row = connection.catalog[ident] = collection_by_id(connection, ident, context)
@@ -410,7 +410,7 @@ def modify_collection(
 
 
 def fork_collection(connection: sqlite3.Connection, row: CollectionRow, ident: str, name: str) -> CollectionRow:
-    """A collection as ``row`` is, of another id and name, which is free; its records are the caller's to copy."""
+    """A collection like ``row`` with another id and a free name; the caller copies the records."""
     dimension, next_slot = row.published
     connection.execute(_FORK, (ident, name, dimension, next_slot, row.number))
     root = row.root or row.id
@@ -455,7 +455,7 @@ def advance(
 
 
 def switch_generation(connection: sqlite3.Connection, row: CollectionRow, generation: int, next_slot: int) -> None:
-    """The vectors lie in another file from now on (end of a compaction)."""
+    """Note that the vectors are in another file from now on (the end of a compaction)."""
     connection.execute(
         "UPDATE collections SET generation = ?, next_slot = ?, seq = seq + 1 WHERE number = ?",
         (generation, next_slot, row.number),
@@ -463,7 +463,7 @@ def switch_generation(connection: sqlite3.Connection, row: CollectionRow, genera
 
 
 def set_staged(connection: sqlite3.Connection, row: CollectionRow, staged: Json, *, dimension: int | None) -> None:
-    """Write which positions are hidden, and the dimension, which the first staged vectors set."""
+    """Store the hidden positions, and the dimension, which the first staged vectors set."""
     connection.execute(
         "UPDATE collections SET staged = ?, dimension = ? WHERE number = ?",
         (orjson.dumps(staged) if staged else None, dimension, row.number),
@@ -473,7 +473,7 @@ def set_staged(connection: sqlite3.Connection, row: CollectionRow, staged: Json,
 def discover(
     connection: sqlite3.Connection, row: CollectionRow, found: Iterable[Discovered], *, keep: bool = True
 ) -> None:
-    """Note keys of metadata and the types of their values; ``keep``: beside those that are known."""
+    """Store metadata keys and the types of their values; ``keep``: in addition to the known ones."""
     now = collection_by_id(connection, row.id)
     known: dict[str, list[str]] = {}
     for key, name in list(dict.fromkeys([*sorted(now.discovered if keep else ()), *sorted(found)]))[:MOST]:
@@ -482,7 +482,7 @@ def discover(
 
 
 def set_settings(connection: sqlite3.Connection, row: CollectionRow, settings: Json) -> None:
-    """Replace what we keep about a collection in addition to Chroma's fields."""
+    """Replace our settings of a collection."""
     connection.execute("UPDATE collections SET settings = ? WHERE number = ?", (orjson.dumps(settings), row.number))
 
 

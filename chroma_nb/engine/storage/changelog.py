@@ -14,7 +14,7 @@ import numpy as np
 
 from chroma_nb.engine.arrays import Positions
 
-#: Calls remembered per collection.
+#: Calls that are kept for each collection.
 KEPT: Final = 1_000
 #: A call that touches more records than this is not logged: loading again is as fast.
 LARGEST: Final = 65_536
@@ -48,7 +48,7 @@ def since(connection: sqlite3.Connection, collection: int, known: int, current: 
 
 
 def copy(connection: sqlite3.Connection, collection: int, into: int) -> None:
-    """Let another collection have the log of this one."""
+    """Copy the log of a collection to another one."""
     connection.execute(
         "INSERT INTO changes SELECT ?, seq, first, last, positions FROM changes WHERE collection = ?",
         (into, collection),
@@ -56,7 +56,7 @@ def copy(connection: sqlite3.Connection, collection: int, into: int) -> None:
 
 
 def forget(connection: sqlite3.Connection, collection: int) -> None:
-    """Drop the collection's log: every other reader loads it again (after a compaction)."""
+    """Drop the collection's log: all other readers load the collection again (after a compaction)."""
     connection.execute("DELETE FROM changes WHERE collection = ?", (collection,))
 
 

@@ -1,4 +1,4 @@
-"""The directory that holds a database: create it, check it, and tell it from others."""
+"""The directory that holds a database: create it, check it, and distinguish it from others."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from chroma_nb.types import Json
 
 
 def make(path: Path) -> None:
-    """Make the directory, for its owner only, with its parents. InternalError when it cannot be."""
+    """Create the directory, for its owner only, with its parents. InternalError if that fails."""
     if path.exists() and not path.is_dir():
         raise InternalError(f"expected a directory for the database, got the file {path}")
     new = [folder for folder in (path, *path.parents) if not folder.exists()]
@@ -25,48 +25,48 @@ def make(path: Path) -> None:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise refusals.explained(error, path, cannot="make the directory") from error
-    if not (path / sqlite.FILE_NAME).exists():  # also when somebody made the directory and died before this
+    if not (path / sqlite.FILE_NAME).exists():  # also if a process created the directory and died before this
         for folder in {path, *new}:
-            with contextlib.suppress(OSError):  # a parent that we may not read: the file system's care has to do
+            with contextlib.suppress(OSError):  # a parent that we may not read: the file system has to do this itself
                 sync_directory(folder.parent)
 
 
 def make_database_private(path: Path) -> None:
-    """Make the empty database file, readable by its owner only; SQLite gives its journal the same mode.
+    """Create the empty database file, readable by its owner only; SQLite gives its journal the same mode.
 
-    Only where there is none yet: whoever opens and closes a database beside SQLite drops its locks.
+    Only if there is none yet: opening and closing a database file beside SQLite drops SQLite's locks.
     """
-    with contextlib.suppress(OSError):  # there already, or not writable: opening it says what is wrong
+    with contextlib.suppress(OSError):  # it exists, or is not writable: opening it raises the error
         os.close(os.open(path / sqlite.FILE_NAME, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def is_writable(directory: Path) -> bool:
-    """Whether this process may write the directory and the database in it."""
+    """Whether this process may write to the directory and the database in it."""
     path = directory / sqlite.FILE_NAME
     return os.access(directory, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
 
 
 def identity(path: Path) -> tuple[int, int]:
-    """Device and inode: the same for every spelling of a path, another for a directory made anew."""
+    """Device and inode: the same for every spelling of a path, different for a directory that was created again."""
     status = os.stat(path)
     return status.st_dev, status.st_ino
 
 
-#: Chroma's own files, since 0.4 and before: by them a directory of Chroma is known.
+#: Chroma's own files, since 0.4 and before: they identify a directory of Chroma.
 CHROMAS_FILES: Final = ("chroma.sqlite3", "chroma-collections.parquet")
-#: What stands beside a database of ours and never without one.
+#: Files that exist only beside one of our databases.
 _TRACES: Final = ("vectors", "cache", replacing.RECORD_FOLDER, f"{replacing.REPLACED}*")
-#: What a rollback journal begins with (https://sqlite.org/fileformat2.html#the_rollback_journal), and where in it
-#: stands how many pages the database had.
+#: The first bytes of a rollback journal (https://sqlite.org/fileformat2.html#the_rollback_journal), and the offset of
+#: the number of pages that the database had.
 _JOURNAL_MAGIC: Final = bytes.fromhex("d9d505f920a163d7")
 _PAGES_BEFORE: Final = slice(16, 20)
 
 
 def refuse_lost(path: Path, *, no_tables: bool = False) -> None:
-    """Raise when the database is missing or empty, and what stands beside it says that there was one.
+    """Raise if the database is missing or empty, and other files show that there was one.
 
-    What we have written is never taken for absent: nothing is made, imported or removed in its place.
-    ``no_tables``: the file is there and has none.
+    Stored data is never taken for missing: nothing is created, imported or removed in its place.
+    ``no_tables``: the file exists and has no tables.
     """
     database = path / sqlite.FILE_NAME
     _refuse_odd(database)
@@ -78,7 +78,7 @@ def refuse_lost(path: Path, *, no_tables: bool = False) -> None:
     names = [f"{entry.name}/" if entry.is_dir() else entry.name for entry in found]
     names = [name for name in names if name != f"{replacing.RECORD_FOLDER}/"] or names
     if size == 0 and not names and any(_holds_something(path / name) for name in CHROMAS_FILES):
-        names = [database.name]  # an import puts a whole one into its place
+        names = [database.name]  # an import replaces it by a complete one
     if names:
         raise _DamagedError(
             f"{database} is missing or empty: the database was lost, {_what_is_left(path, names)} (nothing was changed)"
@@ -86,7 +86,7 @@ def refuse_lost(path: Path, *, no_tables: bool = False) -> None:
 
 
 def _refuse_odd(database: Path) -> None:
-    """Raise when something else stands where SQLite expects a file: opening a pipe would wait without end."""
+    """Raise if SQLite would open something other than a file: opening a pipe would wait without end."""
     for name in ("", "-journal", "-wal", "-shm"):
         file = database.with_name(database.name + name)
         try:
@@ -101,10 +101,10 @@ def _refuse_odd(database: Path) -> None:
 
 
 def _journals(database: Path) -> list[Path]:
-    """The journals that say that a database, which is missing or empty, held something.
+    """The journals that show that a database, which is missing or empty, held data.
 
-    A rollback journal stands beside an empty database, and after a loss of power beside none, when the very first
-    transaction was not finished: it then says that there were no pages before, or was not written itself.
+    There is a rollback journal beside an empty database, and after a loss of power beside none, if the very first
+    transaction was not finished: then it says that there were no pages before, or it was not written itself.
     """
     log = database.with_name(f"{database.name}-wal")
     rollback = database.with_name(f"{database.name}-journal")
@@ -117,7 +117,7 @@ def _journals(database: Path) -> list[Path]:
 
 
 def _holds_something(entry: Path) -> bool:
-    """Whether there is a file that is not empty, or a folder that is not."""
+    """Whether there is a file or folder that is not empty."""
     try:
         return any(entry.iterdir()) if entry.is_dir() else entry.stat().st_size > 0
     except OSError:
@@ -125,7 +125,7 @@ def _holds_something(entry: Path) -> bool:
 
 
 def _what_is_left(path: Path, names: list[str]) -> str:
-    """What is left of a database that was lost, and what to do."""
+    """The message: what is left of a database that was lost, and what to do."""
     source, what = _imported_from(path), " and ".join(names)
     left = f"while {what} next to it {'holds' if len(names) == 1 else 'hold'} data that chroma_nb wrote"
     if source is None:
@@ -138,7 +138,7 @@ def _what_is_left(path: Path, names: list[str]) -> str:
 
 
 def _imported_from(path: Path) -> str | None:
-    """Where what is in ``path`` was imported from, when Chroma's files are still there."""
+    """The directory from which ``path`` was imported, if Chroma's files are still there."""
     source = path
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         report: Json = orjson.loads((path / replacing.RECORD_FOLDER / "report.json").read_bytes())
@@ -157,7 +157,7 @@ def _free_name(path: Path) -> str:
 
 
 def bytes_below(directory: Path | None) -> int:
-    """What the files of a database take; files that come and go meanwhile are counted or not."""
+    """The size of a database's files; files that come and go meanwhile are counted or not."""
     total = 0
     for folder, _, names in os.walk(directory) if directory is not None else ():
         for name in names:

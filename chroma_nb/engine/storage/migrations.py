@@ -1,7 +1,7 @@
-"""Migrations: the numbered SQL files that make the database, applied once each and verified.
+"""Migrations: the numbered SQL files that create the database, each applied once and verified.
 
 ``PRAGMA user_version`` is the number of the last one applied. A file written by a newer version
-of the package is refused, never guessed at.
+of the package is refused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from chroma_nb.errors import VersionMismatchError, _DamagedError
 
 _IN_MEMORY_TOO: Final = {1, 4, 7}
 _OLDEST_READABLE: Final = 3
-#: The columns of collections that a migration added -> what they are for an earlier version.
+#: The columns of collections that a migration added -> their values for an earlier version.
 _ADDED: Final = {4: "NULL AS staged", 7: "NULL AS root, 0 AS forks, 2 * next_position - record_count AS operations"}
 _DEFAULTS: Final = (
     "INSERT OR IGNORE INTO tenants (name) VALUES ('default_tenant')",
@@ -60,9 +60,9 @@ def apply(connection: sqlite3.Connection, path: Path | None) -> None:
 
 
 def check_schema(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse a database whose schema would run what somebody put there: views in the place of tables, triggers.
+    """Refuse a database whose schema could run inserted code: views in place of tables, triggers.
 
-    A view may go on without end when it is read, a trigger is run by a write. We make neither, nor virtual tables.
+    Reading a view may never end, and a write runs a trigger. We create neither, and no virtual tables.
     """
     for kind, name, statement in connection.execute("SELECT type, name, sql FROM main.sqlite_master").fetchall():
         kind = "virtual table" if str(statement).upper().lstrip().startswith("CREATE VIRTUAL") else str(kind)
@@ -81,7 +81,7 @@ def insert_defaults(connection: sqlite3.Connection) -> None:
 
 
 def is_current(connection: sqlite3.Connection) -> bool:
-    """Whether the database is ours and fully migrated: nothing to write at open."""
+    """Whether the database is ours and fully migrated, so that opening it writes nothing."""
     return bool(
         connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
         and connection.execute("PRAGMA user_version").fetchone()[0] == scripts()[-1][0]
@@ -89,7 +89,7 @@ def is_current(connection: sqlite3.Connection) -> bool:
 
 
 def is_readable(connection: sqlite3.Connection) -> bool:
-    """Whether the database is ours and of a format that can be read as it is, for those who may not migrate it."""
+    """Whether the database is ours and of a format that can be read as it is, for processes that may not migrate it."""
     return bool(
         connection.execute("PRAGMA application_id").fetchone()[0] == APPLICATION_ID
         and _OLDEST_READABLE <= connection.execute("PRAGMA user_version").fetchone()[0] <= scripts()[-1][0]
@@ -97,7 +97,7 @@ def is_readable(connection: sqlite3.Connection) -> bool:
 
 
 def show_as_current(connection: sqlite3.Connection) -> None:
-    """Let a connection that may only read see an earlier format as the current one."""
+    """Show an earlier format as the current one to a connection that may only read."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if _OLDEST_READABLE <= version < max(_ADDED):
         added = ", ".join(columns for number, columns in _ADDED.items() if number > version)
@@ -105,7 +105,7 @@ def show_as_current(connection: sqlite3.Connection) -> None:
 
 
 def renumber(connection: sqlite3.Connection) -> None:
-    """Write the number of the last migration once more: a transaction that changes nothing, yet writes."""
+    """Write the number of the last migration again: a transaction that writes without a change."""
     connection.execute(_SET_USER_VERSION[scripts()[-1][0]])
 
 

@@ -1,8 +1,8 @@
-"""Pending rows: vectors that lie in a file but maybe not on the disk, kept in the database until they do.
+"""Pending rows: vectors that are in a file but perhaps not on the disk, kept in the database until they are.
 
 With durability "process" no call waits for the disk, and a loss of power may keep a commit without the rows
 that it names. So those rows are committed with it, and put into the file again when the directory is opened.
-No pending rows: what the file holds, and its name, are on the disk. Only for databases in a directory.
+Without pending rows, the contents of the file and its name are on the disk. Only for databases in a directory.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from chroma_nb.engine.storage.stores import VectorStores
 from chroma_nb.engine.storage.vectors import VectorStore, bytes_of
 from chroma_nb.types import Matrix
 
-#: So many bytes are not kept twice: the file is synced instead.
+#: This many bytes are not stored twice: the file is synced instead.
 LARGEST: Final = 1 << 20
 
 
 def keep(connection: sqlite3.Connection, collection: int, first_slot: int, rows: Matrix) -> None:
-    """Keep rows that were just written, unless they are so many that ``sync_if_due`` will sync them."""
+    """Keep rows that were just written, unless there are so many that ``sync_if_due`` will sync them."""
     if rows.nbytes <= LARGEST:
         connection.execute("INSERT INTO pending_vectors VALUES (?, ?, ?)", (collection, first_slot, bytes_of(rows)))
 
@@ -30,7 +30,7 @@ def keep(connection: sqlite3.Connection, collection: int, first_slot: int, rows:
 def sync_if_due(
     connection: sqlite3.Connection, row: CollectionRow, store: VectorStore, next_slot: int, *, now: bool
 ) -> None:
-    """Sync the file and drop the pending rows: ``now``, or when they are many. ``row``: before this call."""
+    """Sync the file and drop the pending rows: ``now``, or if there are many. ``row``: before this call."""
     statement = "SELECT min(slot) FROM pending_vectors WHERE collection = ?"
     (oldest,) = connection.execute(statement, (row.number,)).fetchone()
     first = row.next_slot if oldest is None else min(oldest, row.next_slot)
@@ -51,7 +51,7 @@ def exist(connection: sqlite3.Connection) -> bool:
 
 
 def restore(connection: sqlite3.Connection, rows: list[CollectionRow], stores: VectorStores) -> None:
-    """Put all pending rows into their files and see them on the disk. Inside a write transaction."""
+    """Write all pending rows into their files and sync these. Inside a write transaction."""
     for row in rows:
         kept = connection.execute(
             "SELECT slot, rows FROM pending_vectors WHERE collection = ?", (row.number,)

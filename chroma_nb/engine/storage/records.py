@@ -1,8 +1,8 @@
 """Records at rest: ids, documents, uris and metadata in SQLite. SQL and rows; no decisions.
 
-Where a record's vector lies (slot), its norm and its checksum are kept here too: a vector counts
+A record's slot, norm and checksum are kept here, too: a vector counts
 only because a row of this table says so. A record whose vector was lost (in the files it was imported from)
-has a slot as any other, whose row is NaN and is never searched, and the norm NO_VECTOR.
+has a slot like any other, whose row is NaN and is never searched, and the norm NO_VECTOR.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from chroma_nb.types import Json
 #: Bits of ``records.key`` that hold the position; the rest is the collection's number.
 POSITION_BITS: Final = 40
 _POSITION: Final = (1 << POSITION_BITS) - 1
-#: The norm of a record without a vector: one that no vector has.
+#: The norm of a record without a vector; no vector has this norm.
 NO_VECTOR: Final = -1.0
 
-#: Ranges of positions, first and last, that no reader counts: see ``staging.py``.
+#: Ranges of positions, first and last, that readers do not see: see ``staging.py``.
 Hidden = Sequence[tuple[int, int]]
 
 _INSERT: Final = (
     "INSERT INTO records (key, collection, id, slot, norm, crc, document, uri, metadata) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-#: As above, for records that come in by pieces.
+#: As above, for records that come in pieces.
 _INSERT_STAGED: Final = (
     "INSERT INTO records (key, collection, id, slot, norm, crc, document, uri, metadata, staged) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)"
@@ -45,7 +45,7 @@ _STAGED_AT: Final = (
 )
 _HEADERS: Final = "SELECT key, id, slot, norm FROM records WHERE key BETWEEN ? AND ? ORDER BY key"
 _NEXT_HEADERS: Final = f"{_HEADERS} LIMIT ?"
-#: So many headers a statement: all of them at once take twice the time, most of it for the objects of all the rows.
+#: Headers for each statement: all of them at once take twice the time, most of it for the objects of all rows.
 _HEADERS_AT_ONCE: Final = 1_000
 #: The metadata of the next records as one text, which takes SQLite a quarter of the time of a row for each.
 _METADATAS: Final = (
@@ -56,7 +56,7 @@ _CHECKSUMS: Final = (
     "SELECT max(key), CAST(group_concat(slot || ',' || crc) AS BLOB) FROM "
     "(SELECT key, slot, crc FROM records WHERE key BETWEEN ? AND ? AND norm >= 0 ORDER BY key LIMIT ?)"
 )
-#: So many records a piece: their metadata fits into the processor's cache.
+#: Records for each piece: their metadata fits into the processor's cache.
 _PIECE: Final = 10_000
 _HEADERS_AT: Final = (
     "SELECT key, id, slot, norm, metadata FROM records WHERE key IN (SELECT value FROM json_each(?)) ORDER BY key"
@@ -64,7 +64,7 @@ _HEADERS_AT: Final = (
 
 
 class Header(NamedTuple):
-    """What a collection in memory needs to know of a record; ``metadata`` is JSON or None."""
+    """The fields of a record that a collection in memory needs; ``metadata`` is JSON or None."""
 
     position: int
     id: str
@@ -74,7 +74,7 @@ class Header(NamedTuple):
 
 
 def encode_metadata(metadata: Mapping[str, object] | None) -> bytes | None:
-    """Metadata as JSON; None when there is none. NaN and infinity become null, which reads as missing."""
+    """Metadata as JSON; None if there is none. NaN and infinity become null, which means missing."""
     if not metadata:
         return None if metadata is None else b"{}"
     try:
@@ -84,12 +84,12 @@ def encode_metadata(metadata: Mapping[str, object] | None) -> bytes | None:
 
 
 def encode_metadatas(metadatas: Sequence[Mapping[str, object] | None]) -> Iterable[bytes | None]:
-    """``encode_metadata`` of many records; no call of our own for each where all have some."""
+    """``encode_metadata`` of many records; in one call if all of them have metadata."""
     if not all(metadatas):
         return map(encode_metadata, metadatas)
     try:
         return list(map(orjson.dumps, metadatas, *map(repeat, AS_JSON)))
-    except TypeError:  # the one it is about is named
+    except TypeError:  # find the record, to name it
         return map(encode_metadata, metadatas)
 
 
@@ -104,7 +104,7 @@ def decode_metadata(stored: Sequence[bytes | None], *, hidden: bool = False) -> 
         whole = cast("list[bytes]", stored)  # not filtered: most records have metadata
     try:
         joined = b",".join(whole)
-    except TypeError as error:  # not what we write
+    except TypeError as error:  # we do not write this
         raise _damaged(error) from None
     return _decoded(joined, len(stored), hidden)
 
@@ -116,7 +116,7 @@ def _decoded(joined: bytes, count: int, hidden: bool = False, sparse: bool = Tru
             raise ValueError(f"{len(decoded)} values in {count} records")
         if not set(map(type, decoded)) <= {dict, type(None)}:
             raise ValueError("expected objects of JSON")
-        if sparse and b'"#type"' in joined:  # a text that says so is escaped, or it is "#type" itself
+        if sparse and b'"#type"' in joined:  # a text that looks like it is escaped, or it is "#type" itself
             decoded = [metadata and with_sparse_vectors(metadata) for metadata in decoded]
     except (KeyError, ValueError) as error:
         raise _damaged(error) from None
@@ -163,7 +163,7 @@ def insert(
     *columns: Iterable[object],
     staged: bool = False,
 ) -> None:
-    """Write new records: ids, slots, norms, crcs, documents, uris and metadata (JSON), a column each."""
+    """Write new records: a column each for ids, slots, norms, crcs, documents, uris and metadata (JSON)."""
     keys = (positions | collection << POSITION_BITS).tolist()
     connection.executemany(
         _INSERT_STAGED if staged else _INSERT, zip(keys, repeat(collection, len(keys)), *columns, strict=True)
@@ -191,8 +191,8 @@ def metadatas(
 ) -> Iterator[list[Json | None]]:
     """The metadata of every record of a collection, in get() order, piece by piece.
 
-    ``sparse``: its sparse vectors as such; else they are left as JSON holds them, for whoever needs few or none.
-    ``whole``: keys that begin with "chroma:" too.
+    ``sparse``: with sparse vectors as objects; else they stay as in JSON, if few or none of them are needed.
+    ``whole``: with keys that begin with "chroma:", too.
     """
     for first, last in _visible(collection, hidden):
         key = first
@@ -222,7 +222,7 @@ def header_columns(
 
 
 def positions_of(keys: Positions) -> Positions:
-    """The positions that stand in keys."""
+    """The positions in these keys."""
     return keys & _POSITION
 
 
@@ -232,7 +232,7 @@ def headers_at(connection: sqlite3.Connection, collection: int, positions: Posit
     return [Header(values[0] & _POSITION, *values[1:]) for values in rows]
 
 
-#: So many ids a statement: as parameters, since JSON in SQLite ends a text at the character 0.
+#: Ids for each statement, as parameters, since JSON in SQLite ends a text at the character 0.
 _IDS_AT_ONCE: Final = 250
 _OF_IDS: Final = {
     count: " UNION ALL ".join(
@@ -264,7 +264,7 @@ def headers_of(
 
 
 def _searchable(ids: Iterable[str]) -> list[str]:
-    """Each id once, without those that no record can have: SQLite refuses to look for half of a surrogate pair."""
+    """Each id once, without those that no record can have: SQLite refuses half of a surrogate pair."""
     each = list(dict.fromkeys(ids))
     return each if are_unicode(each) else [ident for ident in each if are_unicode([ident])]
 
@@ -282,9 +282,9 @@ def page_of_headers(
     return connection.execute(_PAGE, (*_bounds(collection), limit, offset)).fetchall()
 
 
-#: So many records are selected by a parameter for each; more by a list in JSON.
+#: Up to this many records are selected by a parameter for each; more by a list in JSON.
 _MOST_PARAMETERS: Final = 16
-#: The columns get() may ask for -> SQL. One statement for each combination, so that only these are read.
+#: The columns that get() may need -> SQL. One statement for each combination, so that only these are read.
 _FIELDS: Final = ("document", "uri", "metadata", "crc")
 _SELECTS: Final = {
     fields: tuple(
@@ -311,7 +311,7 @@ def fetch(
 ) -> list[tuple[Any, ...]]:
     """(key, *fields) of the records at ``positions`` (ascending), in that order.
 
-    ``fields`` in the order document, uri, metadata, crc. ``all_of_it``: the positions are all there are.
+    ``fields`` in the order document, uri, metadata, crc. ``all_of_it``: these are all positions.
     """
     one, few, some, stretch = _SELECTS[fields]
     if all_of_it:
@@ -343,7 +343,7 @@ def update_metadatas(connection: sqlite3.Connection, collection: int, rows: Iter
 def update_vectors(
     connection: sqlite3.Connection, collection: int, rows: Iterable[tuple[int, float, int, int]]
 ) -> None:
-    """Say where the new vectors of records lie: (slot, norm, crc, position)."""
+    """Set the slots of new vectors of records: (slot, norm, crc, position)."""
     connection.executemany(_SET_VECTOR, _keyed(collection, rows))
 
 
@@ -385,7 +385,7 @@ def staged_at(connection: sqlite3.Connection, collection: int, positions: Positi
 
 
 def first_slot(connection: sqlite3.Connection, collection: int, positions: Hidden) -> int | None:
-    """The lowest slot of the records in these ranges (ascending): positions and slots are given out in one order."""
+    """The lowest slot of the records in these ranges (ascending): positions and slots are assigned in one order."""
     for first, last in positions:
         base = collection << POSITION_BITS
         found = connection.execute(
@@ -399,7 +399,7 @@ def first_slot(connection: sqlite3.Connection, collection: int, positions: Hidde
 def vector_checksums(connection: sqlite3.Connection, collection: int, hidden: Hidden = ()) -> Ints:
     """(slot, crc32) of every record's vector, shape (n, 2).
 
-    As text, a piece in one row: fetching a row for each would take turns with other threads a hundred thousand times.
+    As text, a piece in one row: fetching a row for each would switch to other threads a hundred thousand times.
     """
     pieces = [np.empty((0, 2), np.int64)]
     for first, last in _visible(collection, hidden):

@@ -1,6 +1,6 @@
 """Explain in one sentence what SQLite or the system refused.
 
-Refusals are recognised by SQLite's result codes and by ``errno``, never by the words of a message: "disk I/O error" is
+Refusals are recognised by SQLite's result codes and by ``errno``, not by the text of a message: "disk I/O error" is
 a used up quota and a limit on the size of files as well as a failing device. Only what SQLite calls corrupt, or no
 database, is damage.
 """
@@ -21,7 +21,7 @@ from chroma_nb.errors import ChromaError, InternalError, _DamagedError, _NoRoomE
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why, what to do about it, and the error that says so. ``cannot``: what could not be done to the file."""
+    """The reason, the advice, and the class of the error. ``cannot``: what could not be done to the file."""
 
     reason: str
     remedy: str
@@ -29,7 +29,7 @@ class Refusal:
     cannot: str = "write"
 
     def told(self, path: Path | str | None, detail: str, cannot: str = "") -> InternalError:
-        """The error: which file, why, what became of the call, what to do."""
+        """The error: which file, why, the state after the call, what to do."""
         where = "the in-memory database" if path is None else path
         return self.error(
             f"cannot {cannot or self.cannot} {where}: {self.reason} ({detail}). Nothing was written, and "
@@ -87,7 +87,7 @@ _BY_CODE: Final = {
     sqlite3.SQLITE_IOERR_WRITE: _REFUSED,
     sqlite3.SQLITE_IOERR_SHMSIZE: _REFUSED,
     sqlite3.SQLITE_IOERR_TRUNCATE: _REFUSED,
-    sqlite3.SQLITE_IOERR_FSYNC: _REFUSED,  # where room is given at the last moment, as over a network
+    sqlite3.SQLITE_IOERR_FSYNC: _REFUSED,  # if space is allocated at the last moment, as over a network
     sqlite3.SQLITE_IOERR_NOMEM: _MEMORY,
     sqlite3.SQLITE_IOERR_SHMMAP: _MEMORY,
     sqlite3.SQLITE_IOERR: _DEVICE,
@@ -106,7 +106,7 @@ def primary_code(error: sqlite3.Error) -> int | None:
 
 
 def explained(error: sqlite3.Error | OSError, path: Path | None, *, cannot: str = "") -> ChromaError:
-    """The same error for a reader. ``path``: the file, where the error does not name one."""
+    """The same error with an explanation. ``path``: the file, if the error does not name one."""
     if isinstance(error, OSError):
         return _explained_by_errno(error, path, cannot)
     where = "the in-memory database" if path is None else path
@@ -144,7 +144,7 @@ def is_beyond_limit(size: int) -> bool:
 
 
 def _why_refused(path: Path) -> Refusal:
-    """SQLite could not write, and says no more: what of it can be seen from outside."""
+    """SQLite could not write and gives no reason: the reason, as far as it can be found from outside."""
     for file in (path, path.with_name(f"{path.name}-wal")):
         with contextlib.suppress(OSError):
             if is_beyond_limit(file.stat().st_size + _ALMOST):
@@ -155,12 +155,12 @@ def _why_refused(path: Path) -> Refusal:
     return _REFUSED
 
 
-#: A file this near to the limit is as large as it may be: SQLite extends its index by so much.
+#: A file this near to the limit cannot grow: SQLite extends its index by this much.
 _ALMOST: Final = 1 << 15
 
 
 def _why_unopened(path: Path | None) -> Refusal:
-    """SQLite could not open the database, its journal or its index, and keeps the reason to itself: ask for it."""
+    """SQLite could not open the database, its journal or its index and gives no reason: find it."""
     if path is None:
         return _UNOPENED
     try:

@@ -1,7 +1,7 @@
 """Disk space that is reserved, so that deleting works on a full disk.
 
 A deletion writes before it frees: the pages it changes go to SQLite's journal, the journal goes into the database, and
-only then are pages freed. So a file reserves space that only a deletion or an opening may use: it is removed when they
+only then are pages freed. So a file reserves space that only a deletion or an opening may use: it is removed if they
 find none, and made again after them.
 """
 
@@ -29,14 +29,14 @@ SMALLEST: Final = 1 << 18
 LARGEST: Final = 1 << 22
 #: ... and a share of the database: what the deletion of a collection writes about the pages it frees.
 SHARE: Final = 32
-#: Pages given back at a time, where there is no room to give all back at once.
+#: Pages freed at a time, if there is no room to free all at once.
 _PIECE: Final = 64
 
 
 class Room:
-    """The reserve of one database. ``directory`` None: a database in memory, or one that may not be written.
+    """The reserve of one database. ``directory`` None: a database in memory, or one that is read-only.
 
-    ``drop`` removes what can be made again (graphs, older generations of vectors).
+    ``drop`` removes files that can be built again (HNSW indexes, older generations of vectors).
     """
 
     def __init__(self, directory: Path | None, connections: Connections, drop: Callable[[], None]) -> None:
@@ -47,7 +47,7 @@ class Room:
         self._paths = [] if directory is None else [str(directory / (FILE_NAME + end)) for end in ("", "-wal")]
 
     def keep(self, *, look: bool = False) -> None:
-        """Let the reserve grow with the database; ``look``: make it as large as it should be, if there is room."""
+        """Let the reserve grow with the database; ``look``: enlarge it to its full size, if there is room."""
         if self._directory is None:
             return
         self._database, journal = _size(self._paths[0]), _size(self._paths[1])
@@ -59,7 +59,7 @@ class Room:
     def check(self, connection: Connection) -> None:
         """At the end of a transaction that adds: raise _NoRoomError unless its pages also fit the database.
 
-        Else the journal, which takes them first, could never be emptied again.
+        Otherwise the journal, which takes them first, could never be emptied.
         """
         if self._directory is None:
             return
@@ -78,13 +78,13 @@ class Room:
             raise refusals.explained(OSError(number, text), self._directory / FILE_NAME)
 
     def _bytes_of_pages(self, connection: Connection) -> int:
-        """The size of the database once the journal is put into it."""
+        """The size of the database after the journal is copied into it."""
         if not self._page:
             self._page = int(connection.execute("PRAGMA page_size").fetchone()[0])
         return self._page * int(connection.execute("PRAGMA page_count").fetchone()[0])
 
     def freeing(self, change: Callable[[Work[T]], T], work: Work[T]) -> T:
-        """``change(work)``, for work that deletes: where there is no room, once more with ever more of it."""
+        """``change(work)``, for work that deletes: without enough room, it is repeated with more and more of it."""
         if self._directory is None:
             return change(work)
         try:
@@ -93,7 +93,7 @@ class Room:
             refused = error
         else:
             if _free(self._directory) < self._held:
-                self.give_back()  # where room is scarce, what was deleted is given back now
+                self.give_back()  # if room is scarce, free the deleted pages now
             return result
         try:
             for make_room, shrinks in _STEPS:
@@ -110,7 +110,7 @@ class Room:
             self.give_back()
 
     def _restart_journal(self) -> None:
-        """Put the journal into the database, so that its room can be used again; not where that cannot end."""
+        """Copy the journal into the database, so that its room can be used again; not if that could wait for ever."""
 
         def restart(connection: Connection) -> None:
             if self._bytes_of_pages(connection) - _size(self._paths[0]) <= _free(self._directory or Path()):
@@ -120,7 +120,7 @@ class Room:
             self._connections.outside_transactions(restart)
 
     def give_up(self) -> None:
-        """Remove the reserve: its room is there for whoever comes first."""
+        """Remove the reserve: any process can use its room."""
         if self._directory is not None:
             self._held = self._tried = 0
             with contextlib.suppress(OSError):
@@ -133,10 +133,10 @@ class Room:
         self._restart_journal()
 
     def give_back(self) -> None:
-        """After a deletion: free pages go back to the disk, and the reserve is made whole."""
+        """After a deletion: return free pages to the disk, and restore the reserve."""
         if self._directory is None:
             return
-        with contextlib.suppress(ChromaError):  # the call itself is committed
+        with contextlib.suppress(ChromaError):  # the call is committed already
             try:
                 self._connections.outside_transactions(without_free_pages)
             except _NoRoomError:
@@ -146,11 +146,11 @@ class Room:
 
 
 def _nothing(room: Room) -> None:
-    """The room there is."""
+    """The first attempt: use the free room."""
 
 
-#: What is tried, in order: how more room is made, and whether the pages freed are given back in the same transaction,
-#: which needs less room when they lie at the end of the file, and more when others have to be moved.
+#: The attempts, in order: how to make more room, and whether freed pages are returned in the same transaction,
+#: which needs less room if they are at the end of the file, and more if others have to be moved.
 _STEPS: Final[tuple[tuple[Callable[[Room], None], bool], ...]] = (
     (Room._restart_journal, False),
     (Room.give_up, True),
@@ -161,7 +161,7 @@ _STEPS: Final[tuple[tuple[Callable[[Room], None], bool], ...]] = (
 
 
 def give_up_reserve(directory: Path) -> bool:
-    """Before a database is open: remove its reserve; False when there is none."""
+    """Before a database is open: remove its reserve; False if there is none."""
     try:
         (directory / RESERVE_NAME).unlink()
     except OSError:
@@ -170,7 +170,7 @@ def give_up_reserve(directory: Path) -> bool:
 
 
 def _sparing(connection: Connection, *, work: Work[T], shrinks: bool) -> T:
-    """``work``, with every page written once, at its end, and none that it frees."""
+    """``work`` that writes each page only once, at its end, and no page that it frees."""
     connection.execute("PRAGMA cache_spill=OFF")
     connection.execute("PRAGMA wal_autocheckpoint=0")
     try:
@@ -189,9 +189,9 @@ def _free_pages(connection: Connection, count: int) -> None:
 
 
 def without_free_pages(connection: Connection) -> bool:
-    """Free the pages of deleted records; True when a reader is in the way of the journal."""
+    """Free the pages of deleted records; True if a reader blocks the journal."""
     try:
-        connection.executescript("PRAGMA incremental_vacuum")  # as a script: it takes all steps
+        connection.executescript("PRAGMA incremental_vacuum")  # as a script, which runs all steps
     except sqlite3.Error as error:
         if not isinstance(refusals.explained(error, None), _NoRoomError):
             raise
@@ -200,7 +200,7 @@ def without_free_pages(connection: Connection) -> bool:
 
 
 def _piece_by_piece(connection: Connection) -> None:
-    """As ``PRAGMA incremental_vacuum``, with the journal emptied in between."""
+    """As ``PRAGMA incremental_vacuum``, but the journal is emptied in between."""
     while left := connection.execute("PRAGMA freelist_count").fetchone()[0]:
         if truncated_journal(connection):
             return
@@ -211,7 +211,7 @@ def _piece_by_piece(connection: Connection) -> None:
 
 
 def truncated_journal(connection: Connection) -> bool:
-    """Copy the write-ahead log into the database and empty it; True when a reader is in the way."""
+    """Copy the write-ahead log into the database and empty it; True if a reader blocks that."""
     busy = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return bool(busy and busy[0])
 
@@ -224,16 +224,16 @@ def _size(path: str) -> int:
 
 
 def _free(directory: Path) -> int:
-    """Bytes that this process may still write, by the file system; a quota is known to nobody but who exceeds it."""
+    """Bytes that this process may still write, by the file system; a quota shows only when it is exceeded."""
     try:
         status = os.statvfs(directory)
     except OSError:
-        return 1 << 62  # nobody knows: who writes finds out
+        return 1 << 62  # unknown: the write will show it
     return status.f_bavail * status.f_frsize
 
 
 def _allocated(path: Path, wanted: int) -> int:
-    """Make the file at ``path`` hold that much room, or what there is; how much it holds."""
+    """Allocate that much space for the file at ``path``, or what is left; returns its size."""
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
     try:
         descriptor = os.open(path, flags, 0o600)
@@ -259,7 +259,7 @@ def _allocated(path: Path, wanted: int) -> int:
         os.close(descriptor)
 
 
-#: Less room is not held back.
+#: The least room that is reserved.
 _LEAST: Final = 1 << 15
 
 

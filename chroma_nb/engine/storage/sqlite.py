@@ -1,7 +1,7 @@
 """SQLite: connections, pragmas, transactions. The only module that opens the database file.
 
 Nothing else in this process may open that file, not even to read its header: closing any other
-descriptor of it would drop the process's POSIX locks.
+descriptor of it would release the process's POSIX locks.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ T = TypeVar("T")
 FILE_NAME: Final = "chroma_nb.sqlite3"
 #: "CHNB": marks the file as ours for ``file(1)`` and for us.
 APPLICATION_ID: Final = 0x43484E42
-#: A statement that changes nothing, yet writes a page.
+#: A statement that writes a page without a change.
 _WRITE_NOTHING: Final = f"PRAGMA application_id={APPLICATION_ID}"
-#: How long a writer waits for another process's transaction before it says so.
+#: How long a writer waits for another process's transaction before it raises an error.
 BUSY_TIMEOUT_SECONDS: Final = 60.0
 
-#: SQLite's codes for a lock that others hold.
+#: SQLite's codes for a lock that is held elsewhere.
 _BUSY: Final = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
-#: Locks that the system refused without anybody holding them (ENOLCK, say): the call that asks may be made again.
+#: Locks that the system refused although they were free (ENOLCK, for example): the call can be repeated.
 _LOCK_REFUSED: Final = {
     sqlite3.SQLITE_IOERR_LOCK,
     sqlite3.SQLITE_IOERR_RDLOCK,
@@ -49,16 +49,16 @@ _LOCK_REFUSED: Final = {
 #: How often, and after how many seconds.
 _TRIES: Final = 3
 _BETWEEN_TRIES_SECONDS: Final = 0.05
-#: What the work of a transaction may end with, to be explained: SQLite's errors, and those of our own files.
+#: The errors of a transaction that need an explanation: SQLite's, and those of our own files.
 _REFUSED: Final = (sqlite3.Error, OSError)
 
-#: Readers that are kept open for the next one.
+#: Readers that are kept open for later calls.
 _MOST_IDLE: Final = 8
-#: The most readers at a time, and one for how many of the descriptors that a process may have (``ulimit -n``): a reader
-#: takes two, and what SQLite closes stays open until nobody else in this process has the database open.
+#: The most readers at a time, and the descriptors that a process may have (``ulimit -n``) for each of them: a reader
+#: takes two, and files that SQLite closes stay open until no other connection of this process has the database open.
 _MOST_READERS: Final = 64
 _DESCRIPTORS_OF_A_READER: Final = 8
-#: Seconds after which a thread that waits for a reader looks whether one was left by a thread that ended.
+#: Seconds after which a thread that waits for a reader checks whether an ended thread has left one.
 _WAITING_SECONDS: Final = 0.5
 #: How long a fork waits for readers in other threads.
 _FORK_SECONDS: Final = 0.5
@@ -67,7 +67,7 @@ Durability = Literal["power", "process"]
 #: What survives -> SQLite's ``synchronous``. "power": every acknowledged call. "process": every one
 #: when the process dies; the last ones may be missing after a power cut, nothing is damaged.
 SYNCHRONOUS: Final[dict[Durability, str]] = {
-    # EXTRA: with a rollback journal (network mounts) a commit counts once the journal's name is gone for good.
+    # EXTRA: with a rollback journal (network mounts) a commit counts when the deletion of the journal is on the disk.
     "power": "PRAGMA synchronous=EXTRA",
     "process": "PRAGMA synchronous=NORMAL",
 }
@@ -83,7 +83,7 @@ _PRAGMAS: Final = (
 
 
 class Connection(sqlite3.Connection):
-    """A connection that remembers what it has read of the catalog, for as long as nobody commits.
+    """A connection that remembers what it has read of the catalog until the next commit.
 
     ``catalog`` is valid inside a transaction once ``refresh`` was called in it.
     """
@@ -94,7 +94,7 @@ class Connection(sqlite3.Connection):
         self._version = -1
 
     def refresh(self) -> None:
-        """Forget the catalog when another connection has committed since (SQLite's ``data_version``)."""
+        """Forget the catalog if another connection has committed since (SQLite's ``data_version``)."""
         version = self.execute("PRAGMA data_version").fetchone()[0]
         if version != self._version:
             self.catalog.clear()
@@ -102,12 +102,12 @@ class Connection(sqlite3.Connection):
 
 
 class Connections:
-    """The connections to one database: one that writes, and readers that are lent out.
+    """The connections to one database: one that writes, and readers that are lent to threads.
 
-    ``path`` None is a database in memory: one connection, which everybody takes in turn.
+    ``path`` None is a database in memory: one connection, which all threads use in turn.
     """
 
-    #: How long a transaction waits for another process's.
+    #: How long a transaction waits for that of another process.
     patience: float = BUSY_TIMEOUT_SECONDS
 
     def __init__(
@@ -118,7 +118,7 @@ class Connections:
         read_only: bool,
         made: Callable[[sqlite3.Connection], None] = lambda connection: None,
     ) -> None:
-        """``made`` is done with every new connection."""
+        """``made`` is called with every new connection."""
         self.path = path
         self._made = made
         self.read_only = read_only
@@ -130,17 +130,17 @@ class Connections:
         self._closed = self._commit_uncertain = False
         self._seen: tuple[int, int, bool] | None = None
         self._gate: threading.Event | None = None
-        self._changing = 0  # the thread whose transaction the writer is in, while it is in one
+        self._changing = 0  # the thread whose transaction the writer is running, if any
         self.writing = _locks.RLock()
-        #: What readers hold: a database in memory has one connection, which everybody takes in turn.
+        #: The lock of readers: a database in memory has one connection, which all threads use in turn.
         self.one_at_a_time: AbstractContextManager[Any] = self.writing if path is None else nullcontext()
         self._writer = self._connect()
 
     @cached_property
     def _writer(self) -> Connection:
-        """The connection that writes; a forked child opens its own when it first writes.
+        """The connection that writes; a forked child opens its own at its first write.
 
-        Opening it at once could fail (a directory that is gone), in the middle of the preparation of other databases.
+        Opening it at the fork could fail (a deleted directory) while other databases are being prepared.
         """
         return self._connect()
 
@@ -153,7 +153,7 @@ class Connections:
         return [self._writer] if "_writer" in vars(self) else []
 
     def _own(self, connections: list[Connection]) -> None:
-        """These are ours: closed at the latest when nobody refers to this object any more."""
+        """Own these connections: they are closed at the latest when this object is no longer referenced."""
         self._all = connections
         self._last_close = weakref.finalize(self, _close_all, connections)
         self._last_close.atexit = False
@@ -171,7 +171,7 @@ class Connections:
             connection = _open(":memory:", timeout=self.patience)
         elif self.read_only:
             self._seen = self._stamp()
-            # Immutable hides what is committed in a -wal file; without one nothing else opens here.
+            # Immutable hides commits in a -wal file; without one nothing else opens here.
             mode = "mode=ro" if self._has_journal() else "mode=ro&immutable=1"
             connection = _open(f"file:{quote(str(self.path))}?{mode}", uri=True, timeout=self.patience)
         else:
@@ -189,7 +189,7 @@ class Connections:
     def begin(self, tries: int = _TRIES) -> Connection:
         """A connection inside a new read transaction, for this thread, which holds ``one_at_a_time``; see ``end``."""
         if self.path is None:
-            return self._writer  # its catalog is forgotten by every transaction
+            return self._writer  # every transaction forgets its catalog
         gate = self._gate
         if gate is not None:
             gate.wait()
@@ -222,10 +222,10 @@ class Connections:
             return connection
 
     def _wait_for_reader(self) -> None:
-        """Wait, holding the lock of readers, until one may be lent. A thread that has one never waits for another."""
+        """Wait, holding the lock of readers, until one can be lent. A thread that has one never waits for another."""
         self._waiting += 1
         try:
-            # Nor does one begin while a fork waits for those who read.
+            # No read begins while a fork waits for readers.
             while self._gate is not None or (not self._idle and len(self._lent) >= _most_readers()):
                 if not self._given_back.wait(_WAITING_SECONDS):
                     for thread in self._lent.keys() - sys._current_frames().keys():
@@ -234,7 +234,7 @@ class Connections:
             self._waiting -= 1
 
     def _close_lost(self, thread: int) -> None:
-        """Close what an interrupt kept from being given back: it may be reading still."""
+        """Close readers that were not returned because of an interrupt: they may be reading still."""
         self._lent.pop(thread, None)
         known = {*self._opened_writer(), *self._idle, *self._lent.values()}
         for connection in [connection for connection in self._all if connection not in known]:
@@ -242,7 +242,7 @@ class Connections:
             connection.close()
 
     def end(self, connection: Connection) -> None:
-        """The end of the transaction that ``begin`` gave."""
+        """End the transaction that ``begin`` returned."""
         if self.path is None:
             return
         if connection.in_transaction:
@@ -264,24 +264,24 @@ class Connections:
         return self.path is not None and self.path.with_name(self.path.name + "-wal").exists()
 
     def _stamp(self) -> tuple[int, int, bool]:
-        """Differs when another process has written the database, which we may only read."""
+        """A value that differs after another process has written to the database, which we may only read."""
         status = os.stat(self.path or "")
         return status.st_mtime_ns, status.st_size, self._has_journal()
 
     def _renew(self) -> None:
-        """Close idle connections: an immutable one does not notice that the file has changed."""
+        """Close idle connections: immutable ones do not notice that the file has changed."""
         with self._lending:
             for connection in self._idle:
                 self._all.remove(connection)
                 connection.close()
             self._idle.clear()
 
-    # Work is handed in, not put into a ``with`` of ours: an interrupt between such a block and a context manager
+    # Work is passed as a function, not as the block of a ``with``: an interrupt between a block and a context manager
     # written in Python would leave it open for as long as a traceback is kept. Locks and connections are C.
-    # For the same reason nobody keeps a cursor: what it has not read yet would hold its snapshot open.
+    # For the same reason no cursor is kept: its unread rows would hold its snapshot open.
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Do ``work`` with a connection inside one read transaction; returns what it returns."""
+        """Call ``work`` with a connection inside one read transaction; returns its result."""
         try:
             with self.one_at_a_time:
                 connection = self.begin()
@@ -293,16 +293,16 @@ class Connections:
             raise self.explained(error) from error
 
     def check_writable(self) -> None:
-        """Raise when this process may only read the database."""
+        """Raise if this process may only read the database."""
         if self.read_only:
             raise _ReadOnlyError(
                 f"{self.path} is read-only here: get and query work, writing does not. To write, copy the directory."
             )
 
     def write(self, work: Callable[[Connection], T], *, durable: bool = False) -> T:
-        """Do ``work`` inside one write transaction: committed at its end, undone by any exception; returns its result.
+        """Call ``work`` inside one write transaction: committed at its end, undone by an exception; returns its result.
 
-        ``durable``: it survives a power cut, and with it all that came before, whatever the durability is.
+        ``durable``: it and all earlier commits survive a power cut, with any durability.
         """
         self.check_writable()
         waits = durable and self._durability == "process"
@@ -323,7 +323,7 @@ class Connections:
         if self._commit_uncertain:
             self._overwrite_failed_commit()
         try:
-            with self._writer as connection:  # leaving it undoes what is not committed
+            with self._writer as connection:  # leaving it rolls back uncommitted changes
                 try:
                     connection.execute("BEGIN IMMEDIATE")
                 except sqlite3.OperationalError as error:
@@ -331,7 +331,7 @@ class Connections:
                         raise
                     time.sleep(_BETWEEN_TRIES_SECONDS)
                     connection.execute("BEGIN IMMEDIATE")
-                # Inside the transaction: a read in the middle of this call (nested) would fill it again before.
+                # Inside the transaction: earlier, a read in the middle of this call (nested) would fill it again.
                 connection.catalog.clear()
                 result = work(connection)
                 self._commit_uncertain = True
@@ -340,15 +340,15 @@ class Connections:
                 return result
         except sqlite3.Error:
             if self._commit_uncertain:
-                with contextlib.suppress(sqlite3.Error):  # else the next change tries, before it touches anything
+                with contextlib.suppress(sqlite3.Error):  # else the next write tries, before it changes anything
                     self._overwrite_failed_commit()
             raise
 
     def _overwrite_failed_commit(self) -> None:
-        """Overwrite the pages that a commit that failed may have left in the journal.
+        """Overwrite the pages that a failed commit may have left in the journal.
 
-        When only syncing them failed they are whole: after the death of all processes SQLite would take them for
-        committed, and by then others may lie in the rows of vectors that they name.
+        If only their sync failed, they are complete: after the death of all processes SQLite would take them for
+        committed, and by then the rows of vectors that they name may hold others.
         """
         with self._writer as connection:
             connection.execute("BEGIN IMMEDIATE")
@@ -357,7 +357,7 @@ class Connections:
         self._commit_uncertain = False
 
     def outside_transactions(self, work: Callable[[Connection], T]) -> T:
-        """Do ``work`` with the writing connection: what SQLite does outside transactions (VACUUM, checkpoints)."""
+        """Call ``work`` with the writing connection outside transactions (VACUUM, checkpoints)."""
         try:
             with self.writing:
                 return _despite_refused_locks(lambda: work(self._writer))
@@ -369,7 +369,7 @@ class Connections:
         return explained(error, self.path)
 
     def close(self) -> None:
-        """Close every connection that is not lent out; those close when they come back."""
+        """Close every connection that is not lent; the others are closed when they are returned."""
         self._closed = True
         with self.writing:
             for connection in [*self._opened_writer(), *self._idle]:
@@ -377,9 +377,9 @@ class Connections:
             self._idle.clear()
 
     def pause(self) -> None:
-        """Before a fork: wait for those who write, and a moment for those who read; others wait for ``resume``.
+        """Before a fork: wait for writers, and for a moment for readers; later ones wait for ``resume``.
 
-        SQLite's locks are copied into the child as they stand: one that another thread holds right now would
+        SQLite's locks are copied into the child as they are: one that another thread holds right now would
         be held there for ever.
         """
         if self._gate is None:
@@ -415,7 +415,7 @@ class Connections:
         return inherited
 
 
-#: What is said to a call that would have to wait for the call it interrupts.
+#: The message for a call that would have to wait for the call it interrupts.
 IN_THE_MIDDLE: Final = (
     "This call comes in the middle of another call of the same thread (from a signal handler, a "
     "finalizer or a trace function) and cannot wait for the write that is under way. Nothing was "
@@ -424,20 +424,20 @@ IN_THE_MIDDLE: Final = (
 
 
 class NestedConnections(Connections):
-    """The connections of a call that comes in the middle of another call of its thread: never waits for that one.
+    """The connections of a call in the middle of another call of its thread, which it never waits for.
 
-    A file is opened again, as another process would. A database in memory has one connection: it is shared for
+    A file is opened again, as by another process. A database in memory has one connection, which is shared for
     reading, outside transactions.
     """
 
-    #: A write of another thread or process may be waited for, but not long: it may wait for the interrupted call.
+    #: A call may wait for a write of another thread or process, but not long: that may wait for the interrupted call.
     patience = 1.0
 
     def __init__(self, outer: Connections) -> None:
         self._outer = outer
-        # In this order: SQLite answers for a connection when its thread lets it, and holds all of Python until then.
+        # In this order: SQLite may block on a connection until its thread goes on, and holds the GIL until then.
         if outer._changing == threading.get_ident() and outer._writer.in_transaction:
-            self.patience = 0.0  # the interrupted call's own
+            self.patience = 0.0  # that of the interrupted call
         if outer.path is not None:
             super().__init__(outer.path, durability=outer._durability, read_only=outer.read_only, made=outer._made)
             return
@@ -472,7 +472,7 @@ class NestedConnections(Connections):
         return super().explained(error)
 
     def close(self) -> None:
-        """Close what was opened for this call."""
+        """Close the connections that were opened for this call."""
         if self.path is not None:
             super().close()
 
@@ -482,7 +482,7 @@ def _is_refused_lock(error: BaseException) -> bool:
 
 
 def _despite_refused_locks(action: Callable[[], T]) -> T:
-    """``action``, which may be done twice, tried again where the system refused a lock that nobody holds."""
+    """``action``, which can be run twice, repeated if the system refused a lock that is free."""
     for _ in range(_TRIES - 1):
         try:
             return action()
@@ -518,13 +518,13 @@ def _open(database: str, *, uri: bool = False, timeout: float = BUSY_TIMEOUT_SEC
 
 
 def alone_with(path: Path) -> bool:
-    """Whether nobody else has this database open; then its journal is in the file, which can be moved.
+    """Whether no other connection has this database open; then its journal is in the file, which can be moved.
 
-    A file that is damaged, nobody can have open.
+    A damaged file cannot be open anywhere.
     """
     connection = _open(str(path), timeout=0.0)
     try:
-        # Who leaves WAL mode must be alone: every other connection holds a lock on the file for as long as it is open.
+        # Leaving WAL mode needs exclusive access: every other connection holds a lock on the file while it is open.
         connection.execute("PRAGMA journal_mode=DELETE")
         connection.execute("BEGIN EXCLUSIVE")
         connection.execute("ROLLBACK")

@@ -26,12 +26,12 @@ class VectorStores:
         self._read_only = read_only
         self.mapped = mapped
         self._open: dict[int, tuple[int, VectorStore]] = {}
-        # In memory several generations may stand side by side: the catalog chooses.
+        # In memory several generations may exist side by side: the catalog chooses.
         self._arrays: dict[tuple[int, int], MemoryVectors] = {}
         self._opening = _locks.RLock()
 
     def current(self, row: CollectionRow) -> VectorStore | None:
-        """The store of a collection's current generation; None before its first vector, whose dimension it has.
+        """The store of a collection's current generation; None before its first vector, which sets the dimension.
 
         FileNotFoundError: compacted meanwhile, or lost.
         """
@@ -60,22 +60,22 @@ class VectorStores:
             return self._hold(row, VectorFile.open(self._path(row), dimension, create=True, mapped=self.mapped))
 
     def next(self, row: CollectionRow, dimension: int) -> VectorStore:
-        """The store a compaction writes to: under a name of its own until it is finished."""
+        """The store a compaction writes to, under a temporary name until it is finished."""
         return self.draft(row.id, row.generation + 1, dimension)
 
     def draft(self, ident: str, generation: int, dimension: int) -> VectorStore:
-        """A store under a name of its own until it is finished as this generation of collection ``ident``."""
+        """A store under a temporary name until it is finished as this generation of collection ``ident``."""
         if self._directory is None:
             return MemoryVectors(dimension)
         return VectorFile.draft(self._directory / file_name(ident, generation), dimension, mapped=self.mapped)
 
     def adopt(self, number: int, generation: int, store: VectorStore) -> None:
-        """Know a finished copy as this generation of a collection; a file has its name by now."""
+        """Register a finished copy as this generation of a collection; a file already has its name."""
         if isinstance(store, MemoryVectors):
             self._arrays[number, generation] = store
 
     def _path(self, row: CollectionRow) -> Path:
-        # The id is parsed again: a path is never made of what somebody may have written into the database.
+        # The id is parsed again: a path is not built from unchecked text of the database.
         return (self._directory or Path()) / file_name(str(UUID(row.id)), row.generation)
 
     def _hold(self, row: CollectionRow, store: VectorStore) -> VectorStore:
@@ -87,9 +87,9 @@ class VectorStores:
         return list(self._open)
 
     def forget(self, number: int, *, before: int | None = None) -> None:
-        """Let go of a collection's stores: all of them, or the generations ``before`` one.
+        """Drop a collection's stores: all of them, or the generations ``before`` one.
 
-        Not closed: a reader in another thread may be looking at one.
+        They are not closed: a reader in another thread may be using one.
         """
         for key in [key for key in self._arrays if key[0] == number and (before is None or key[1] < before)]:
             del self._arrays[key]
@@ -97,7 +97,7 @@ class VectorStores:
             self._open.pop(number, None)
 
     def close(self) -> None:
-        """Close everything; arrays handed out stay valid."""
+        """Close everything; arrays that were returned stay valid."""
         with self._opening:
             for _, store in self._open.values():
                 store.close()
@@ -117,7 +117,7 @@ class VectorStores:
         return []
 
     def sweep(self, rows: Iterable[CollectionRow], *, keep_previous: bool = True) -> None:
-        """Remove the files that no collection names, but no copy that is being made. Only under the write lock.
+        """Remove the files that no collection names, except copies that are being written. Only under the write lock.
 
         The previous generation stays until the next compaction: another process may be reading it.
         """
@@ -131,7 +131,7 @@ class VectorStores:
                     path.unlink()
 
     def lost(self, row: CollectionRow) -> _DamagedError:
-        """What to say when a collection's file is not there."""
+        """The error if a collection's file is missing."""
         return _DamagedError(
             f"The vector file {file_name(row.id, row.generation)} of collection [{row.name}] is missing: its "
             f"{row.record_count} vectors are lost. Restore vectors/ from a backup, or delete the collection "
@@ -140,7 +140,7 @@ class VectorStores:
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Remove an unfinished copy, unless somebody (in whatever process) is writing it."""
+    """Remove an unfinished copy, unless a process is writing it."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0))
     try:
         if locks.claim(descriptor):

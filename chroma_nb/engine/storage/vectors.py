@@ -1,7 +1,7 @@
 """Vectors at rest: an append-only file of float32 rows, or an array in memory.
 
 A row counts only when a committed record names its slot. Rows beyond the committed slots are left over from a call
-that died. They are overwritten, never truncated: another process may hold a map of the file, and a page that is gone
+that died. They are overwritten, never truncated: another process may hold a map of the file, and a missing page
 under a map kills the process.
 """
 
@@ -26,9 +26,9 @@ from chroma_nb.types import Matrix
 #: The ending of a copy that is not finished.
 TEMPORARY: Final = ".new"
 
-#: So many rows are made float64 at a time: they stay in the processor's cache.
+#: Rows that are converted to float64 at a time: they stay in the processor's cache.
 _WIDENED_AT_ONCE: Final = 512
-#: How much an array that is full grows. What is not written yet costs address space, not memory, so a small
+#: How much a full array grows. Its unwritten part costs address space, not memory, so a small
 #: one grows by much: it is copied less often.
 _GROWTH: Final = 1.6
 _GROWTH_WHILE_SMALL: Final = 4
@@ -46,13 +46,13 @@ class VectorStore(Protocol):
         """Put ``rows`` at the slots from ``first_slot`` on."""
 
     def copy(self, source: Self, first_slot: int, end: int) -> None:
-        """Take over the rows of ``source``, of the same kind, from ``first_slot`` up to ``end``, to the same slots."""
+        """Copy the rows of ``source``, of the same kind, from ``first_slot`` up to ``end``, to the same slots."""
 
     def allocate(self, slots: int) -> None:
-        """Take the room of so many rows now, before any is written; raises InternalError when there is none."""
+        """Allocate the space of this many rows now, before any is written; raises InternalError if there is none."""
 
     def sync(self, *, names: bool = False) -> None:
-        """Return when everything written survives a power cut; ``names``: also when another made the file."""
+        """Return when everything written survives a power cut; ``names``: also if another process created the file."""
 
     def view(self, slots: int) -> Matrix:
         """The first ``slots`` rows, read-only, shape (slots, dimension)."""
@@ -62,7 +62,7 @@ class VectorStore(Protocol):
 
 
 class MemoryVectors:
-    """Vectors of an ephemeral collection: one array that grows."""
+    """The vectors of an ephemeral collection: one array that grows."""
 
     def __init__(self, dimension: int) -> None:
         self.dimension = dimension
@@ -80,7 +80,7 @@ class MemoryVectors:
         self._rows[first_slot:end] = rows
 
     def copy(self, source: MemoryVectors, first_slot: int, end: int) -> None:
-        """Share the array of ``source``: what is written behind ``end`` makes one of its own."""
+        """Share the array of ``source`` until rows are written behind ``end``."""
         self._rows = source._rows[:end]
 
     def allocate(self, slots: int) -> None:
@@ -102,7 +102,7 @@ class VectorFile:
 
     def __init__(self, path: Path, dimension: int, descriptor: int, *, new: bool, mapped: bool) -> None:
         """``descriptor``: of the file, which is ``open``; it is owned from now on."""
-        # Whoever still reads an old generation keeps it open; the last one to let go closes it. (First of all: after an
+        # Readers of an old generation keep it open; the last one closes it. (First of all: after an
         # interrupt below, too.)
         self._close_descriptor = weakref.finalize(self, os.close, descriptor)
         self._close_descriptor.atexit = False
@@ -118,9 +118,9 @@ class VectorFile:
     def open(
         cls, path: Path, dimension: int, *, create: bool, read_only: bool = False, mapped: bool = True
     ) -> VectorFile:
-        """``create``: make the file when it is not there; else its absence is FileNotFoundError.
+        """``create``: create the file if it is missing; otherwise a missing file is a FileNotFoundError.
 
-        A symbolic link is not followed: InternalError, as for anything else that cannot be opened.
+        A symbolic link is not followed: it is an InternalError, like anything else that cannot be opened.
         """
         flags = os.O_RDONLY if read_only else os.O_RDWR | (os.O_CREAT if create else 0)
         flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
@@ -136,7 +136,7 @@ class VectorFile:
 
     @classmethod
     def draft(cls, path: Path, dimension: int, *, mapped: bool = True) -> VectorFile:
-        """A new file beside ``path``, where its rows will belong; until it is closed nobody sweeps it."""
+        """A new file beside ``path``, which it will replace; until it is closed no sweep removes it."""
 
         def name() -> Path:
             return path.with_name(f"{path.name}.{os.urandom(8).hex()}{TEMPORARY}")
@@ -160,9 +160,9 @@ class VectorFile:
             raise refusals.explained(error, self.path, cannot="write") from error
 
     def copy(self, source: VectorFile, first_slot: int, end: int) -> None:
-        """Take over the rows of ``source`` from ``first_slot`` up to ``end``, to the same slots.
+        """Copy the rows of ``source`` from ``first_slot`` up to ``end``, to the same slots.
 
-        A file system that can (btrfs, XFS) lets both files have them in one place.
+        A file system that can (btrfs, XFS) stores them once for both files.
         """
         source.check_size(end)
         offset, stop = first_slot * self._row_bytes, end * self._row_bytes
@@ -176,13 +176,13 @@ class VectorFile:
             raise refusals.explained(error, self.path, cannot="write") from error
 
     def allocate(self, slots: int) -> None:
-        """Take the room of so many rows now, before any is written; raises InternalError when there is none."""
+        """Allocate the space of this many rows now, before any is written; raises InternalError if there is none."""
         if not slots or not hasattr(os, "posix_fallocate"):
             return
         try:
             os.posix_fallocate(self._open_descriptor(), 0, slots * self._row_bytes)
         except OSError as error:
-            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):  # then writing finds out
+            if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):  # then the write will show it
                 raise refusals.explained(error, self.path, cannot="write") from error
 
     def sync(self, *, names: bool = False) -> None:
@@ -192,19 +192,19 @@ class VectorFile:
             getattr(os, "fdatasync", os.fsync)(descriptor)
             if self._new or names:
                 sync_directory(self.path.parent)
-                sync_directory(self.path.parent.parent)  # the folder itself may be new as well
+                sync_directory(self.path.parent.parent)  # the folder itself may be new, too
                 self._new = False
         except OSError as error:
             raise refusals.explained(error, self.path, cannot="sync") from error
 
     def view(self, slots: int) -> Matrix:
-        """The first ``slots`` rows; raises InternalError, naming what is lost, when the file is shorter."""
+        """The first ``slots`` rows; raises InternalError, which names the lost rows, if the file is shorter."""
         if slots > len(self._view):
             self._view = self._load(slots)
         return self._view[:slots]
 
     def check_size(self, slots: int) -> int:
-        """The bytes of the file; InternalError, naming what is lost, when it holds fewer rows."""
+        """The bytes of the file; InternalError, which names the lost rows, if it holds fewer rows."""
         size = os.fstat(self._open_descriptor()).st_size
         if size < slots * self._row_bytes:
             kept = size // self._row_bytes
@@ -236,7 +236,7 @@ class VectorFile:
             offset += count
 
     def finish(self, final: Path) -> None:
-        """Give a draft, whose rows are all written, its name, so that a commit may say it; raises InternalError."""
+        """Give a draft, whose rows are all written, its final name, for a commit to refer to; raises InternalError."""
         self.sync()
         if not os.fstat(self._open_descriptor()).st_nlink:
             raise InternalError(f"{self.path} was removed by another process. Nothing was changed: try again.")
@@ -248,20 +248,20 @@ class VectorFile:
             raise refusals.explained(error, final, cannot="rename") from error
 
     def _open_descriptor(self) -> int:
-        """The descriptor; InternalError when it was closed."""
+        """The descriptor; InternalError if it was closed."""
         if self._descriptor is None:
             raise InternalError(f"{self.path} was closed")
         return self._descriptor
 
     def close(self) -> None:
-        """Close the descriptor; arrays handed out keep their pages mapped."""
+        """Close the descriptor; arrays that were returned keep their pages mapped."""
         self._close_descriptor()
         self._descriptor = None
         self._view = np.empty((0, self.dimension), np.float32)
 
 
 def _copied(source: int, target: int, offset: int, count: int) -> int:
-    """Copy up to ``count`` bytes of a file to the same place of another; how many were copied."""
+    """Copy up to ``count`` bytes of a file to the same place of another; returns how many were copied."""
     if hasattr(os, "copy_file_range"):
         try:
             return os.copy_file_range(source, target, count, offset, offset)
@@ -271,7 +271,7 @@ def _copied(source: int, target: int, offset: int, count: int) -> int:
     return os.pwrite(target, os.pread(source, count, offset), offset)
 
 
-#: What copy_file_range says where it cannot copy from this file to that one.
+#: The errors of copy_file_range if it cannot copy between two files.
 _NOT_COPIED: Final = {errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM}
 
 

@@ -1,6 +1,6 @@
 """The files in ``cache/`` of HNSW indexes, codes, rows and words: found, shared and dropped together.
 
-Derived data, which is made again when it is lost. Codes, rows and words have files of one form
+Derived data, which can be built again. Codes, rows and words have files of one form
 (``storage/cache_files.py``, whose table names their kinds), HNSW indexes have their own (``index/graph_files.py``).
 The engine does not touch the other files there: embeddings and coordinates of maps.
 """
@@ -20,7 +20,7 @@ from chroma_nb.engine.storage.catalog import CollectionRow
 
 
 class Form(Protocol):
-    """What a module knows of the files that have its form."""
+    """The functions of a module for files of its form."""
 
     def exist(self, directory: Path) -> bool:
         """Whether there are files that ``sweep`` may have to remove."""
@@ -29,7 +29,7 @@ class Form(Protocol):
         """Drop the files of collections that are gone or have another generation, and what dead processes left."""
 
     def drop(self, directory: Path, collection_id: str, *, before: int | None = None) -> bool:
-        """Drop the files of a collection, those of generations ``before`` one if given; whether there were some."""
+        """Drop the files of a collection, or those of generations ``before`` one; returns whether there were any."""
 
     def clear(self, directory: Path) -> bool:
         """Drop all files; whether there were some."""
@@ -39,7 +39,7 @@ FORMS: Final[tuple[Form, ...]] = (graph_files, cache_files)
 
 
 class Cache:
-    """The cache directory of one database, which need not be there."""
+    """The cache directory of one database, which need not exist."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -57,11 +57,11 @@ class Cache:
             form.sweep(self.directory, generations)
 
     def drop(self, collection_id: str, *, before: int | None = None) -> list[Form]:
-        """Drop the files of a collection, those of generations ``before`` one if given; the forms there were."""
+        """Drop the files of a collection, or those of generations ``before`` one; returns the forms that it had."""
         return [form for form in FORMS if form.drop(self.directory, collection_id, before=before)]
 
     def share(self, collection_id: str, fork: CollectionRow) -> None:
-        """Let a fork have what there is of its collection; what cannot be shared is made again when it is needed."""
+        """Share the files of a collection with its fork; what cannot be shared is built again when it is needed."""
         directory, generation, seq = self.directory, fork.generation, fork.seq
         space, dimension = fork.parameters.space, fork.dimension or 0
         for share in (

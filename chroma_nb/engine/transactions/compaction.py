@@ -25,10 +25,10 @@ _CHUNK: Final = 4096
 
 
 class Compaction:
-    """A copy under way: its store, and which new slot each old one has."""
+    """A copy in progress: its store, and the new slot of each old one."""
 
     def __init__(self, snapshot: Snapshot, new_store: Callable[[CollectionRow, int], VectorStore]) -> None:
-        """Note what lives in this snapshot; nothing is copied yet."""
+        """Note the live records of this snapshot; nothing is copied yet."""
         memory = snapshot.memory
         self.generation = snapshot.row.generation
         self.store = new_store(snapshot.row, snapshot.store.dimension)
@@ -38,9 +38,9 @@ class Compaction:
         self._copied = 0
 
     def copy(self) -> None:
-        """Copy it, in get() order. Outside every lock: rows that are committed do not change.
+        """Copy their vectors, in get() order. Without any lock: committed rows do not change.
 
-        All the room is taken at once: where there is not enough, nothing is copied in vain.
+        All the space is allocated first: if there is not enough, nothing is copied in vain.
         """
         self.store.allocate(len(self._live))
         self._append(self._view, self._live)
@@ -55,7 +55,7 @@ class Compaction:
     def finish(
         self, connection: sqlite3.Connection, row: CollectionRow, memory: CollectionInMemory, source: VectorStore
     ) -> bool:
-        """Inside a write transaction: copy the tail and switch; False when another compaction came first."""
+        """Inside a write transaction: copy the tail and switch; False if another compaction was faster."""
         if row.generation != self.generation:
             return False
         live = memory.live_rows()
@@ -76,7 +76,7 @@ class Compaction:
         return True
 
     def abandon(self) -> None:
-        """Remove what was copied, unless it has its final name: whether that counts, the catalog says."""
+        """Remove the copy, unless it has its final name: the catalog says whether that one counts."""
         self.store.close()
         if isinstance(self.store, VectorFile) and self.store.path.suffix == TEMPORARY:
             with contextlib.suppress(OSError):

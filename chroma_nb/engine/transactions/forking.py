@@ -1,4 +1,4 @@
-"""Forks: a collection copied under another name, each of which changes by itself from then on.
+"""Forks: copies of a collection under another name, which are independent from then on.
 
 Most vectors are copied while others read and write: committed rows do not change. What came meanwhile follows under the
 write lock, in the transaction that copies the records and makes the fork count. Positions, slots and the generation are
@@ -23,7 +23,7 @@ from chroma_nb.errors import ChromaError, _AlreadyExistsError
 
 
 def fork(transactions: Transactions, collection_id: UUID, name: str, sweep: Callable[[], None]) -> CollectionRow:
-    """Fork a collection; ``sweep`` removes files that no collection names.
+    """Fork a collection; ``sweep`` removes files that no collection uses.
 
     Raises NotFoundError when there is none, InternalError (also a ValueError) when the name is taken.
     """
@@ -51,7 +51,7 @@ def fork(transactions: Transactions, collection_id: UUID, name: str, sweep: Call
 
 
 class Fork:
-    """A fork under way: its id, and the vectors that are copied."""
+    """A fork in progress: its id, and the vectors that are copied."""
 
     def __init__(self, source: str, name: str, stores: VectorStores) -> None:
         """Nothing is copied yet. ``source``: the id of the collection."""
@@ -80,7 +80,7 @@ class Fork:
         self._copied = row.next_slot
 
     def finish(self, connection: Connection) -> CollectionRow:
-        """Inside a write transaction: copy the rest and the records, and make the fork count."""
+        """Inside a write transaction: copy the rest and the records, and make the fork visible."""
         source = self.source(connection)
         row = catalog.fork_collection(connection, source, self._id, self._name)
         try:
@@ -96,7 +96,7 @@ class Fork:
         return row
 
     def close(self) -> bool:
-        """Remove a copy that was not finished; whether one has its name: if that counts, the catalog says."""
+        """Remove an unfinished copy; of one with its final name, the catalog says whether it counts."""
         if self._store is not None:
             self._store.close()
         if not isinstance(self._store, VectorFile):

@@ -30,7 +30,7 @@ from chroma_nb.errors import ChromaError, InternalError, _MissingError, _NoRoomE
 from chroma_nb.schema.discovered import Discovered, discovered
 from chroma_nb.types import Json
 
-#: What a file in the cache holds that counts once the catalog notes it.
+#: The contents of a file in the cache that is used once the catalog notes it.
 Noted = TypeVar("Noted", StoredRows, WordsAtRest)
 
 #: Bytes of unused vectors below which a vector file is left as it is.
@@ -49,17 +49,17 @@ class Maintenance:
     # --- compaction -------------------------------------------------------------------------------------------
 
     def compact_if_worth_it(self, row: CollectionRow, memory: CollectionInMemory) -> None:
-        """Compact a collection most of whose vector file is unused; without room the next write tries again."""
+        """Compact a collection if most of its vector file is unused; without space the next write tries again."""
         dead = memory.next_slot - memory.live
         if worth_compacting(live=memory.live, dead=dead, dimension=row.dimension or 0):
             with contextlib.suppress(ChromaError, OSError):
                 self.compact(UUID(row.id))
 
     def compact(self, collection_id: UUID) -> bool:
-        """Copy the live vectors of a collection into a new file; False without vectors, or when another came first.
+        """Copy the live vectors of a collection into a new file; False without vectors, or if another was faster.
 
-        Its graph, whose labels are slots, is of no use then: the saved one is removed, and one that was in use is
-        built again by the background thread at once.
+        Its HNSW index, whose labels are slots, is then useless: the saved one is removed, and one that was in use is
+        rebuilt by the background thread at once.
         """
         transactions, stores = self._transactions, self._transactions.stores
         had_graph = False
@@ -67,7 +67,7 @@ class Maintenance:
         def begin(snapshot: Snapshot) -> Compaction | None:
             nonlocal had_graph
             had_graph = snapshot.memory.graph is not None
-            # A copy would not know of what is on its way in.
+            # A copy would not know of the staged records.
             waits = snapshot.vectors is None or snapshot.row.staged_json is not None
             return None if waits else Compaction(snapshot, stores.next)
 
@@ -112,9 +112,9 @@ class Maintenance:
     def vacuum(self) -> Json:
         """Compact every vector file and the database, and leave no deleted text in any file.
 
-        Returns the collections compacted, the bytes before and after, and whether all of it could be done
-        (``complete``); if not, ``problems`` says what could not, in a sentence each. On a full disk it does what
-        the room allows, the smallest copies first: each makes room for the next.
+        Returns the compacted collections, the bytes before and after, and whether everything could be done
+        (``complete``); if not, ``problems`` has a sentence for each thing that could not. On a full disk it does what
+        the space allows, the smallest copies first: each frees space for the next.
         """
         connections, room = self._transactions.connections, self._transactions.room
         connections.check_writable()
@@ -127,7 +127,7 @@ class Maintenance:
         rows = self._transactions.read(catalog.all_collections)
         self.sweep(keep_previous=False)
         if self._cache is not None:
-            cache_files.forget_texts(self._cache.directory)  # ids and words of records that were deleted since
+            cache_files.forget_texts(self._cache.directory)  # they may have ids and words of deleted records
             for memory in list(self._transactions.memories.values()):
                 memory.lock.write(memory.is_stored_no_more)
         room.give_back()
@@ -138,7 +138,7 @@ class Maintenance:
                 self._transactions.write(partial(_forget_keys, row.id))
             except _MissingError:  # deleted meanwhile
                 continue
-            except InternalError as error:  # no room, or damaged: the others go on
+            except InternalError as error:  # no space, or damaged: continue with the others
                 problems.append(
                     f"collection [{row.name}] was not compacted, or its schema shows keys of deleted records: {error}"
                 )
@@ -161,7 +161,7 @@ class Maintenance:
         }
 
     def _compacted(self, row: CollectionRow) -> bool:
-        """As ``compact``; without room, once more in place of the reserve and of what the compaction outdates."""
+        """As ``compact``; without space, it tries again after the reserve and outdated files are removed."""
         try:
             return self.compact(UUID(row.id))
         except _NoRoomError:
@@ -172,7 +172,7 @@ class Maintenance:
             return self.compact(UUID(row.id))
 
     def verify(self) -> list[str]:
-        """Check everything stored; returns what is wrong, one sentence each."""
+        """Check everything that is stored; returns a sentence for each problem."""
 
         def check(connection: Connection) -> tuple[list[str], list[CollectionRow]]:
             found = [text for (text,) in connection.execute("PRAGMA integrity_check").fetchall()]
@@ -196,7 +196,7 @@ class Maintenance:
     # --- rows, codes and graphs (called by the background thread) ---------------------------------------------------
 
     def build_indexes(self, collection_id: UUID, cancelled: Callable[[], bool]) -> None:
-        """Make what a collection lacks: the file of its rows and its codes first, which are soon made."""
+        """Build the missing files of a collection: first the file of its rows and its codes, which take little time."""
 
         def lacks(snapshot: Snapshot) -> tuple[bool, bool, bool, bool, bool]:
             row, memory = snapshot.row, snapshot.memory
@@ -207,7 +207,7 @@ class Maintenance:
         rows, words, codes, graph, built = self._transactions.read_collection(collection_id, lacks)
         for missing, store in ((rows, self.store_rows), (words, self.store_words)):
             if missing:
-                with contextlib.suppress(ChromaError, Warning):  # opening is slower without; nothing else needs it
+                with contextlib.suppress(ChromaError, Warning):  # without it opening is slower; nothing else needs it
                     store(collection_id)
         if codes:
             self.build_codes(collection_id, cancelled)
@@ -215,7 +215,7 @@ class Maintenance:
             self.build_graph(collection_id, cancelled, only_saved=not built)
 
     def store_rows(self, collection_id: UUID) -> bool:
-        """Write the rows of a collection to its cache file, so that it is opened faster; False where there is none."""
+        """Write the rows of a collection to its cache file, so that it opens faster; False if there is no file."""
         return self._store(
             collection_id, Snapshot.stored_rows, row_files.save, cache_files.ROWS, CollectionInMemory.is_stored
         )
@@ -238,7 +238,7 @@ class Maintenance:
         kind: str,
         stored: Callable[[CollectionInMemory, int, int], None],
     ) -> bool:
-        """Write a file that the catalog notes, of what ``look`` finds; ``stored`` tells memory that it is there."""
+        """Write a file that the catalog notes, from the result of ``look``; ``stored`` tells memory that it exists."""
         if self._cache is None or self._transactions.connections.read_only:
             return False
         row, memory, found = self._transactions.read_collection(
@@ -251,7 +251,7 @@ class Maintenance:
         return True
 
     def _note(self, cache: Cache, row: CollectionRow, kind: str, seq: int, sha256: str) -> bool:
-        """Let a file count that was written for a collection."""
+        """Note a file that was written for a collection, so that it is used."""
 
         def note(connection: Connection) -> None:
             now = catalog.collection_by_id(connection, row.id)
@@ -260,27 +260,27 @@ class Maintenance:
 
         try:
             self._transactions.write(note)
-        except _MissingError:  # deleted meanwhile: nothing names the file
+        except _MissingError:  # deleted meanwhile: the file is not used
             cache.drop(row.id)
             raise
         self._drop_if_outdated(cache, row)
         return True
 
     def build_codes(self, collection_id: UUID, cancelled: Callable[[], bool] = lambda: False) -> bool:
-        """Load the collection's codes from its cache file, or make them, and save what is new; True when there are."""
+        """Load the collection's codes from the cache, or compute them, and save new ones; True if there are some."""
         source = self._transactions.read_collection(collection_id, CodeSource.of)
         if source is None:
             return False
         if self._cache is None:
             return source.make(cancelled)
         crcs = self._transactions.read(source.checksums)
-        if crcs is None:  # compacted meanwhile: the collection asks again
+        if crcs is None:  # compacted meanwhile: the collection is queued again
             return False
         stored = source.load(self._cache.directory, crcs, cancelled, mapped=self._transactions.stores.mapped)
         if not source.make(cancelled):
             return False
         if not self._transactions.connections.read_only:
-            with contextlib.suppress(ChromaError):  # they are in place, saved or not
+            with contextlib.suppress(ChromaError):  # they are in use, saved or not
                 if not self._transactions.durable:  # codes must not outlive the commits that gave vectors their slots
                     self._transactions.write(migrations.renumber, durable=True)
                 source.save(self._cache.directory, crcs, stored)
@@ -290,7 +290,7 @@ class Maintenance:
     def build_graph(
         self, collection_id: UUID, cancelled: Callable[[], bool] = lambda: False, *, only_saved: bool = False
     ) -> bool:
-        """Load the collection's graph from its cache file, or build it; True when one is in place."""
+        """Load the collection's HNSW index from its cache file, or build it; True if there is one."""
         source = self._transactions.read_collection(collection_id, GraphSource.of)
         if source is None:
             return False
@@ -305,8 +305,8 @@ class Maintenance:
         if not memory.lock.write(lambda: source.publish(graph, witnesses, memory)):
             return False
         if fresh and self._cache is not None and not self._transactions.connections.read_only:
-            with contextlib.suppress(ChromaError):  # it is in place, saved or not
-                if not self._transactions.durable:  # a graph must not outlive the commits that gave it its slots
+            with contextlib.suppress(ChromaError):  # it is in use, saved or not
+                if not self._transactions.durable:  # an index must not outlive the commits that gave it its slots
                     self._transactions.write(migrations.renumber, durable=True)
                 row = source.row
                 graph_files.save(graph, self._cache.directory, row.id, row.generation, row.seq, graph.covers)
@@ -314,13 +314,13 @@ class Maintenance:
         return True
 
     def share_cache(self, collection_id: UUID, fork: CollectionRow) -> None:
-        """Let a fork have the files in the cache of the collection that it was just made of."""
+        """Share the cache files of a collection with the fork that was just made of it."""
         if self._cache is not None:
             self._cache.share(str(collection_id), fork)
             self._drop_if_outdated(self._cache, fork)
 
     def _drop_if_outdated(self, cache: Cache, row: CollectionRow) -> None:
-        """Remove what was saved for a collection that was deleted or compacted meanwhile."""
+        """Remove the files that were saved for a collection that was deleted or compacted meanwhile."""
 
         def generation(connection: Connection) -> int | None:
             found = connection.execute("SELECT generation FROM collections WHERE id = ?", (row.id,)).fetchone()
@@ -338,12 +338,12 @@ class Maintenance:
         for row in rows:
             open_collections.let_go(transactions, row.number)
         if self._cache is not None and rows:
-            with contextlib.suppress(ChromaError):  # the call is committed: what stays is swept another time
+            with contextlib.suppress(ChromaError):  # the call is committed: a later sweep removes what stays
                 self.sweep()
             transactions.room.give_back()
 
     def sweep(self, *, keep_previous: bool = True) -> None:
-        """Remove the files that belong to no collection: of deletions, compactions and processes that died."""
+        """Remove the files that belong to no collection: after deletions, compactions and the death of processes."""
 
         def sweep(connection: Connection) -> None:
             rows = catalog.all_collections(connection)
@@ -354,27 +354,27 @@ class Maintenance:
         self._transactions.connections.write(sweep)
 
     def sweep_if_needed(self) -> None:
-        """As ``sweep``, when there is a file that no collection names, or something in the cache."""
+        """As ``sweep``, if there is a file that no collection uses, or anything in the cache."""
         cached = self._cache is not None and self._cache.has_files()
         if cached or self._transactions.stores.orphans():
             self.sweep()
 
     def sweep_staged(self, write: Callable[[Callable[[Connection], bool]], bool]) -> None:
-        """Remove what calls staged whose process or object has ended."""
+        """Remove staged records whose process or object has ended."""
         at = self._transactions.directory
         if at is not None:
             staged = self._transactions.connections.read(catalog.with_staged)
             staging.sweep(staged, at / "vectors", partial(self._transactions.room.freeing, write))
 
     def drop_what_is_derived(self) -> None:
-        """Make room of what can be made again: graphs, codes, rows, and older generations of vectors."""
+        """Remove files that can be built again (HNSW indexes, codes, rows), and older generations of vectors."""
         if self._cache is not None:
             self._cache.clear()
         self.sweep(keep_previous=False)
 
 
 def _forget_keys(ident: str, connection: Connection) -> None:
-    """Let the schema show the keys that records have, and no others: a key may be a text, too."""
+    """Reduce the schema to the keys that records have: the others are deleted text, too."""
     row = catalog.collection_by_id(connection, ident)
     if row.staged or not row.discovered:
         return
@@ -386,7 +386,7 @@ def _forget_keys(ident: str, connection: Connection) -> None:
 
 
 def _vacuumed(connection: Connection) -> list[str]:
-    """Pack the database and leave no deleted text in it; what could not be done."""
+    """Pack the database and leave no deleted text in it; returns what could not be done."""
     connection.execute("PRAGMA secure_delete=ON")
     try:
         connection.execute("VACUUM")
@@ -397,8 +397,8 @@ def _vacuumed(connection: Connection) -> list[str]:
 
 
 def worth_compacting(*, live: int, dead: int, dimension: int) -> bool:
-    """Whether more than half of a vector file, and enough to be worth a copy, is no record's vectors.
+    """Whether more than half of a vector file, and enough to be worth a copy, is unused.
 
-    So a copy of what lives comes after at least as much was written: each write pays a fixed share of it.
+    So at least as much was written before as is copied: each write pays a fixed share of a copy.
     """
     return dead * dimension * 4 > max(live * dimension * 4, SMALLEST_WASTE)

@@ -17,45 +17,45 @@ from chroma_nb.engine.index.codes import BLOCK_ROWS
 from chroma_nb.engine.memory.collection import CollectionInMemory
 from chroma_nb.engine.storage.stores import VectorStores
 
-#: Gives the moments of use their order.
+#: Orders the moments of use.
 _CLOCK: Final = itertools.count()
-#: The share of the descriptors that a process may have (``ulimit -n``) which open collections take, and the most.
+#: The share of a process's descriptors (``ulimit -n``) for open collections, and the most of them.
 _SHARE: Final = 2
 _MOST: Final = 2048
-#: The file of vectors and its map.
+#: Descriptors: the file of vectors and its map.
 _OF_VECTORS: Final = 2
-#: The maps of rows, codes and words: only large collections have them.
+#: Descriptors: the maps of rows, codes and words, which only large collections have.
 _OF_CACHE: Final = 3
 
 
 class Holder(Protocol):
-    """What has the open collections of one database, by number."""
+    """An object that has the open collections of one database, by number."""
 
     memories: dict[int, CollectionInMemory]
     stores: VectorStores
-    #: A hint: a collection that is not here was not used since it was let go.
+    #: A hint: a missing collection was not used since it was released.
     last_used: dict[int, int]
 
 
-#: Every holder that is alive; a reference that is dead is passed over. Copying a dict cannot be interrupted.
+#: All holders; a dead reference is ignored. Copying a dict cannot be interrupted.
 _HOLDERS: dict[int, weakref.ref[Holder]] = {}
 
 
 def count(holder: Holder) -> None:
-    """Count what ``holder`` has open from now on, for as long as it is alive."""
+    """Count the open collections of ``holder`` from now on, as long as it exists."""
     key = next(_CLOCK)
     _HOLDERS[key] = weakref.ref(holder)
     weakref.finalize(holder, _HOLDERS.pop, key, None).atexit = False
 
 
 def most_descriptors() -> int:
-    """How many descriptors open collections may take."""
+    """The most descriptors that open collections may take."""
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _MOST if limit == resource.RLIM_INFINITY else min(_MOST, limit // _SHARE)
 
 
 def use(holder: Holder, number: int) -> None:
-    """A collection is about to be used: it is the last to be let go, and has room."""
+    """A collection is about to be used: make room for it, and release it last."""
     if number not in holder.last_used:
         _make_room()
     holder.last_used[number] = next(_CLOCK)

@@ -31,18 +31,18 @@ from chroma_nb.plain import shown
 T = TypeVar("T")
 
 _ATTEMPTS: Final = 100
-#: Attempts after which a file that is not there is not a matter of a compaction elsewhere.
+#: Attempts after which a missing file cannot be due to a compaction elsewhere.
 _ATTEMPTS_FOR_FILE: Final = 3
-#: Seconds for which a reader trusts that the directory is still there: asking costs a system call.
+#: Seconds for which a reader assumes that the directory still exists: a check costs a system call.
 TRUSTED_SECONDS: Final = 0.05
-#: What Chroma says before the name of a collection that is not there, on some paths.
+#: Chroma's text before the name of a missing collection, in some calls.
 GETTING: Final = "Error getting collection: "
 
 
 class Transactions:
     """Runs work in transactions. ``directory`` is None for a database in memory.
 
-    ``loaded`` is called with a collection that was read into memory whole, ``written`` with one that a call has
+    ``loaded`` is called with a collection that was loaded completely, ``written`` with one that a call has
     changed, after the commit.
     """
 
@@ -67,9 +67,9 @@ class Transactions:
         if directory is not None:
             open_collections.count(self)
         self.closed = False
-        #: Whether rows of vector files that no sync covers were found when the directory was opened.
+        #: Whether pending rows of vector files were found when the directory was opened.
         self.has_pending = False
-        #: Whether single records are found without loading the others: a database in memory has no index of ids.
+        #: Whether single records can be found without loading the others: a database in memory has no index of ids.
         self.has_index_of_ids = directory is not None
         self.durable = durability == "power"
         self._loaded, self._written = loaded, written
@@ -88,7 +88,7 @@ class Transactions:
             return False
 
     def check_open(self, *, writing: bool = True) -> None:
-        """Raise when the database is closed or its directory is gone; readers look for that now and then."""
+        """Raise if the database is closed or its directory is deleted; readers check that now and then."""
         if self.closed:
             raise _ClosedError("This client is closed. Create a new one.")
         if not writing and time.monotonic() - self._seen_there < TRUSTED_SECONDS:
@@ -101,7 +101,7 @@ class Transactions:
         self._seen_there = time.monotonic()
 
     def restore_pending(self) -> None:
-        """Put rows that were pending when the directory was opened on the disk; else nothing may be written."""
+        """Write the rows that were pending at the opening of the directory to the disk, before any other write."""
         if self.has_pending:
             self.connections.write(
                 lambda connection: pending.restore(connection, catalog.all_collections(connection), self.stores)
@@ -111,14 +111,14 @@ class Transactions:
     # --- the database ---------------------------------------------------------------------------------------
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Do ``work`` in a read transaction; returns what it returns."""
+        """Call ``work`` in a read transaction; returns its result."""
         self.check_open(writing=False)
         return self.connections.read(work)
 
     def write(self, work: Callable[[Connection], T], *, durable: bool = False) -> T:
-        """Do ``work`` in a write transaction: committed at its end, undone by any exception; returns what it returns.
+        """Call ``work`` in a write transaction: committed at its end, undone by any exception; returns its result.
 
-        ``durable``: before files are removed or made that a loss of the commit would contradict.
+        ``durable``: for a commit whose loss would contradict files that are removed or created after it.
         """
         self.check_open()
         if self.has_pending:
@@ -134,9 +134,9 @@ class Transactions:
         context: str = "",
         part: Callable[[Connection, CollectionRow], Part | None] | None = None,
     ) -> T:
-        """Do ``work`` in one read transaction, with the collection in memory at the same seq.
+        """Call ``work`` in one read transaction, with the collection in memory at the same seq.
 
-        ``part`` reads the records that ``work`` asks for, if it can: a collection that is not in memory at that seq
+        ``part`` reads the records that ``work`` needs, if it can: a collection that is not in memory at that seq
         is not loaded then.
         """
         self.check_open(writing=False)
@@ -153,12 +153,12 @@ class Transactions:
                         return work(Snapshot(connection, row, few, vectors, True))
                     memory = self.refreshed(connection, row)
                     if memory is None:
-                        continue  # another thread is ahead of our snapshot: take a newer one
+                        continue  # another thread is ahead of our snapshot: use a newer one
                     found = memory.lock.read(partial(self._looked_at, connection, row, memory, vectors, work))
                     if found is not None:
                         return found[0]
                 except FileNotFoundError:
-                    continue  # compacted meanwhile: the catalog names another file
+                    continue  # compacted meanwhile: the catalog now names another file
                 except (sqlite3.Error, OSError) as error:
                     raise sqlite.explained(error, self.connections.path) from error
                 finally:
@@ -173,14 +173,14 @@ class Transactions:
         vectors: Callable[[CollectionRow], VectorStore | None],
         work: Callable[[Snapshot], T],
     ) -> tuple[T] | None:
-        """What ``work`` returns; None when ``memory``, whose lock is held, is not at the seq of ``row`` any more."""
+        """The result of ``work``; None if ``memory``, whose lock is held, is not at the seq of ``row`` any more."""
         if memory.seq != row.seq or memory.generation != row.generation:
             return None
         on_disk = self.directory is not None
         return (work(Snapshot(connection, row, memory, vectors, on_disk, stored_words=self._stored_words)),)
 
     def _store(self, row: CollectionRow) -> VectorStore | None:
-        """The vectors of a collection; an error that says so when their file is lost."""
+        """The vectors of a collection; raises an error if their file is lost."""
         try:
             return self.stores.current(row)
         except FileNotFoundError as error:
@@ -194,7 +194,7 @@ class Transactions:
         *,
         deletes: bool = False,
     ) -> None:
-        """Do ``work`` in one write transaction, then let memory follow. ``deletes``: it only makes room."""
+        """Call ``work`` in one write transaction, then update memory. ``deletes``: it only frees space."""
 
         def write(connection: Connection) -> tuple[CollectionRow, CollectionInMemory, Delta | None]:
             writing = self.writing(connection, str(collection_id), context)
@@ -203,13 +203,13 @@ class Transactions:
                 self.room.check(connection)
             return writing.row, writing.memory, delta
 
-        # In memory the lock is kept to the end: whoever holds another lock of the engine must hold it too, since a
-        # call in the middle of this one asks for it.
+        # In memory the lock is held to the end: a thread with another lock of the engine must hold it, too, since a
+        # call in the middle of this one needs it.
         with self.connections.one_at_a_time:
             row, memory, delta = self.room.freeing(self.write, write) if deletes else self.write(write)
 
             def apply() -> None:
-                if delta is not None and memory.seq == row.seq:  # else a reader has brought it further already
+                if delta is not None and memory.seq == row.seq:  # else a reader has updated it further already
                     memory.apply(delta)
 
             if delta is not None:
@@ -237,7 +237,7 @@ class Transactions:
     # --- collections in memory ----------------------------------------------------------------------------------
 
     def refreshed(self, connection: sqlite3.Connection, row: CollectionRow) -> CollectionInMemory | None:
-        """The collection in memory at the seq of ``connection``'s snapshot; None when it is ahead."""
+        """The collection in memory at the seq of ``connection``'s snapshot; None if it is ahead."""
         memory = self.memories.get(row.number)
         if memory is None:
             memory = self.memories.setdefault(row.number, CollectionInMemory(row.number))
@@ -248,7 +248,7 @@ class Transactions:
     def _few(
         self, connection: Connection, row: CollectionRow, part: Callable[[Connection, CollectionRow], Part | None]
     ) -> Part | None:
-        """The records that ``part`` reads; None where the collection is in memory with its ids, or has to be."""
+        """The records that ``part`` reads; None if the collection is in memory with its ids, or has to be."""
         memory = self.memories.get(row.number)
         if memory is not None and (memory.seq, memory.generation) != (row.seq, row.generation):
             memory = None
@@ -262,7 +262,7 @@ class Transactions:
     def _advanced(
         self, connection: sqlite3.Connection, row: CollectionRow, memory: CollectionInMemory
     ) -> CollectionInMemory | None:
-        """``memory``, whose writing lock is held, at the seq of ``row``; None when it is ahead."""
+        """``memory``, whose writing lock is held, at the seq of ``row``; None if it is ahead."""
         if memory.seq != UNKNOWN and (memory.generation, memory.seq) >= (row.generation, row.seq):
             return memory if (memory.generation, memory.seq) == (row.generation, row.seq) else None
         if _sensible(row, lambda: loading.advance(connection, row, memory, self._stored_rows)):
@@ -283,7 +283,7 @@ class Transactions:
 
 
 def _sensible(row: CollectionRow, read: Callable[[], T]) -> T:
-    """What ``read`` reads of the records; an error that says so when they make no sense."""
+    """The records that ``read`` returns; raises an error if they are invalid."""
     try:
         return read()
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:

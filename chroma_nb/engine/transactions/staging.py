@@ -1,11 +1,11 @@
-"""Staging: records that are too many for one transaction are written in pieces, and count when all are there.
+"""Staging: records that are too many for one transaction are written in pieces, and become visible together.
 
 A piece is an ordinary short transaction: it takes positions and slots from the collection's counters, writes its rows
-there, and notes the positions in the collection's row as hidden. Readers leave hidden positions out. Publishing
+there, and notes the positions in the collection's row as hidden. Readers skip hidden positions. Publishing
 removes the note, in one short transaction.
 
 The session holds a lock on a file beside the vectors, which ends with the object or the process. Staged records whose
-lock nobody holds are removed, piece by piece, by the next opening, staging or vacuum. While anything is staged the
+lock is free are removed, piece by piece, by the next opening, staging or vacuum. While anything is staged the
 collection is not compacted: a copy of the vectors would not know of it.
 """
 
@@ -39,17 +39,17 @@ _NAME: Final = re.compile("[0-9a-f]{32}")
 
 
 class Staging:
-    """One call's records under way. It ends when it is closed, or when nobody refers to it."""
+    """The staged records of one call. It ends when it is closed, or when it is no longer referenced."""
 
     def __init__(self, collection: UUID, folder: Path) -> None:
-        """``folder``: where the vectors are; the lock is a file there."""
+        """``folder``: the folder of the vectors, with the lock file."""
         self.collection = collection
         self._process = os.getpid()
         #: id -> position of every record that is staged.
         self.positions: dict[str, int] = {}
-        #: Positions of those that delete metadata keys, should their ids exist at the end.
+        #: Positions of records that delete metadata keys, if their ids exist at the end.
         self.deleting_keys: set[int] = set()
-        #: What its records are noted under.
+        #: The name under which its records are noted.
         self.name = ""
 
         def path_of_another() -> Path:
@@ -66,18 +66,18 @@ class Staging:
 
     @property
     def is_ours(self) -> bool:
-        """Whether this process began it; a child that was forked in the middle has but a copy."""
+        """Whether this process began it; a child that was forked in the middle only has a copy."""
         return self._process == os.getpid()
 
     def note(self, given: Records, first: int) -> None:
-        """``given`` is staged from position ``first`` on."""
+        """Note that ``given`` is staged from position ``first`` on."""
         self.positions.update(zip(given.ids, range(first, first + len(given)), strict=True))
         for position, metadata in enumerate(given.metadatas or (), first):
             if metadata is not None and None in metadata.values():
                 self.deleting_keys.add(position)
 
     def check(self, row: CollectionRow, *, whole: bool = False) -> None:
-        """InternalError when what was staged is not there any more; ``whole``: or not what we know of."""
+        """InternalError if the staged records are not there any more; ``whole``: or are not the known ones."""
         if not self.is_ours:
             raise InternalError(
                 f"This process was forked in the middle of a call that writes to collection [{row.name}]. The "
@@ -93,20 +93,20 @@ class Staging:
 
 
 def _path(folder: Path, name: str) -> Path:
-    # The ending is that of unfinished copies: whoever sweeps the folder leaves it alone while it is locked.
+    # The ending is that of unfinished copies: a sweep of the folder ignores it while it is locked.
     return folder / f"{name}{TEMPORARY}"
 
 
 def _end(descriptor: int, path: Path, process: int) -> None:
-    if os.getpid() == process:  # not in a forked child: its parent goes on
+    if os.getpid() == process:  # not in a forked child: the parent process continues
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
     os.close(descriptor)
 
 
 def _is_dead(folder: Path, name: str) -> bool:
-    """Whether nobody holds the lock of this session."""
-    if not _NAME.fullmatch(name):  # a path is never made of what somebody may have written into the database
+    """Whether the lock of this session is free."""
+    if not _NAME.fullmatch(name):  # a path is not built from unchecked text of the database
         return True
     try:
         descriptor = os.open(_path(folder, name), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | os.O_NOFOLLOW)
@@ -119,7 +119,7 @@ def _is_dead(folder: Path, name: str) -> bool:
 
 
 def sweep(rows: Iterable[CollectionRow], folder: Path, change: Callable[[Callable[[Connection], bool]], bool]) -> None:
-    """Remove what sessions left that have ended; ``change`` does its work in a transaction."""
+    """Remove the records of ended sessions; ``change`` runs its work in a transaction."""
     for row in rows:
         for name in row.staged:
             if _is_dead(folder, name):
@@ -130,7 +130,7 @@ def sweep(rows: Iterable[CollectionRow], folder: Path, change: Callable[[Callabl
 
 
 def remove(collection: str, name: str, change: Callable[[Callable[[Connection], bool]], bool]) -> None:
-    """Remove the records of a session, some in each transaction: fewer where there is no room for its journal."""
+    """Remove the records of a session, some in each transaction: fewer if there is no space for its journal."""
     most = _REMOVED_AT_ONCE
     while most:
         try:
@@ -143,7 +143,7 @@ def remove(collection: str, name: str, change: Callable[[Callable[[Connection], 
 
 
 def _remove_some(connection: Connection, collection: str, name: str, most: int) -> bool:
-    """Remove up to ``most`` records of a session; False when none are left."""
+    """Remove up to ``most`` records of a session; False if none are left."""
     row = catalog.find_collection_by_id(connection, collection)
     if row is None or name not in row.staged:
         return False
@@ -151,7 +151,7 @@ def _remove_some(connection: Connection, collection: str, name: str, most: int) 
     session = {**staged[name], "ranges": [*staged[name]["ranges"]]}
     if not session["ranges"]:
         del staged[name]
-        # The first vectors of a collection say its dimension; these are gone again. A file of another dimension is
+        # The first vectors of a collection set its dimension; these are removed. A file of another dimension is
         # another generation.
         undone = session["first"] and not staged and not row.record_count and row.seq == session["seq"]
         catalog.set_staged(connection, row, staged, dimension=None if undone else row.dimension)
@@ -169,7 +169,7 @@ def _remove_some(connection: Connection, collection: str, name: str, most: int) 
 
 
 def noted(row: CollectionRow, name: str, first: int, last: int) -> Json:
-    """What is staged in a collection, with the positions ``first`` to ``last`` more for session ``name``."""
+    """The staged positions of a collection, with ``first`` to ``last`` added for session ``name``."""
     session = row.staged.get(name) or {"ranges": [], "first": row.dimension is None, "seq": row.seq}
     ranges = [[start, end] for start, end in session["ranges"]]
     if ranges and ranges[-1][1] + 1 == first:

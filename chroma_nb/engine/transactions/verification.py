@@ -1,4 +1,4 @@
-"""Verification: what is wrong with the records and vectors of a collection, one sentence each."""
+"""Verification: a sentence for each problem of the records and vectors of a collection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BLOCK = 4096
 
 
 def without_vectors(count: int) -> str:
-    """What it means that so many records have no vector, and what to do."""
+    """The message that this many records have no vector, and what to do."""
     records = "record has" if count == 1 else "records have"
     return (
         f"{count:,} {records} no vector, since it was lost before the import. get() and filters find them, "
@@ -21,11 +21,11 @@ def without_vectors(count: int) -> str:
 
 
 def findings(snapshot: Snapshot) -> Iterator[str]:
-    """Counts, slots and checksums compared; nothing when all is well."""
+    """The problems of counts, slots and checksums; empty if there are none."""
     stored = list(records.checksums(snapshot.connection, snapshot.row.number, snapshot.row.hidden))
     if len(stored) != snapshot.row.record_count:
         yield f"{len(stored)} records, but the catalog counts {snapshot.row.record_count}"
-    if len({ident for ident, _, _ in stored}) != len(stored):  # the unique index leaves out records that were staged
+    if len({ident for ident, _, _ in stored}) != len(stored):  # the unique index leaves out staged records
         yield "an id occurs twice"
     for ident in records.unreadable(snapshot.connection, snapshot.row.number, snapshot.row.hidden):
         yield f"the metadata of record {ident!r} is not readable"

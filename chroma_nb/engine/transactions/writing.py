@@ -2,14 +2,14 @@
 
 The order of a write:
 
-1. Vectors go to slots behind the last committed one, also new versions of existing vectors: no row of the vector
-   file that a reader may be looking at is ever overwritten.
+1. Vectors go to slots behind the last committed one, also new versions of existing vectors: a row of the vector
+   file that a reader may be using is never overwritten.
 2. Records that name these slots go to SQLite, after their vectors are in the file, so that no record can be
    committed whose vector was not written.
 3. The vector file is synced (durability "power"), the change log and the collection's counters are written.
-4. The commit, by ``running.py``, makes all of it count at once.
+4. The commit, by ``running.py``, makes everything valid at once.
 
-Whatever fails before the commit leaves garbage beyond the committed slots and nothing else: SQLite undoes its part,
+A failure before the commit leaves garbage beyond the committed slots and nothing else: SQLite undoes its part,
 and the next write, which takes its slots from the same counters, overwrites the rows.
 """
 
@@ -36,14 +36,14 @@ from chroma_nb.schema.discovered import MOST, discovered
 from chroma_nb.types import Fields, Json, Matrix
 
 _NO_NORMS: Float64 = np.empty(0)
-#: Staged records laid over existing ones at a time.
+#: How many staged records are merged into existing ones at a time.
 _KNOWN_AT_ONCE = 5_000
 _NOTHING_CLEARED: Mapping[str, Container[str]] = {}
 
 
 @dataclass
 class Writing(Snapshot):
-    """A collection inside one write transaction; ``open_store`` makes its first vector file."""
+    """A collection inside one write transaction; ``open_store`` creates its first vector file."""
 
     open_store: Callable[[int], VectorStore]
     durable: bool
@@ -51,24 +51,24 @@ class Writing(Snapshot):
     # --- the operations --------------------------------------------------------------------------------
 
     def add(self, given: Records) -> Delta | None:
-        """New records; ids that exist are passed over."""
+        """Add records; ids that exist are ignored."""
         return self._write(self._fresh(given))
 
     def adopt(self, given: Records) -> Delta | None:
-        """New records, those too that have no vector: ``get`` finds them, a search does not."""
+        """Add records, also without a vector: ``get`` finds those, a search does not."""
         if given.has_embedding is not None and not given.has_embedding.any():
-            given = replace(given, embeddings=None, has_embedding=None)  # whose dimension says nothing
+            given = replace(given, embeddings=None, has_embedding=None)  # their dimension has no meaning
         return self._write(given, without_vectors=True)
 
     def update(self, given: Records) -> Delta | None:
-        """Existing records; ids that do not exist are passed over."""
+        """Update records; ids that do not exist are ignored."""
         self.check_dimension(given.embeddings)
         rows = self.find(given.ids)
         known = rows != UNKNOWN
         return self._write(NO_RECORDS, given.take(np.flatnonzero(known)), rows[known])
 
     def upsert(self, given: Records) -> Delta | None:
-        """Existing records updated, the others added in the order of ``ids``."""
+        """Update existing records, and add the others in the order of ``ids``."""
         rows = self.find(given.ids)
         known = rows != UNKNOWN
         return self._write(given.take(np.flatnonzero(~known)), given.take(np.flatnonzero(known)), rows[known])
@@ -78,7 +78,7 @@ class Writing(Snapshot):
         return self._write(removed=rows)
 
     def edit(self, edits: Edits) -> tuple[Delta | None, Edited]:
-        """Deletions, changes and additions in one; and how many of each there were."""
+        """Delete, change and add records together; returns how many of each."""
         if edits.upsert.ids:
             known = self.find(edits.upsert.ids) != UNKNOWN
             return self.upsert(edits.upsert), Edited(updated=int(known.sum()), added=int((~known).sum()))
@@ -99,7 +99,7 @@ class Writing(Snapshot):
     # --- records that come by pieces: see staging.py -------------------------------------------------------
 
     def stage(self, given: Records, session: Staging) -> None:
-        """Write records that no reader counts; they belong to ``session``."""
+        """Write records that readers do not see; they belong to ``session``."""
         session.check(self.row)
         self.check_dimension(given.embeddings)
         first = self.row.next_position
@@ -121,10 +121,10 @@ class Writing(Snapshot):
         catalog.set_staged(self.connection, self.row, staged, dimension=self._dimension)
 
     def publish(self, session: Staging, *, update: bool, gone: Container[str] = ()) -> Edited:
-        """Let the records of ``session`` count. An id that exists is passed over, or with ``update`` changed.
+        """Make the records of ``session`` visible. An id that exists is ignored, or with ``update`` changed.
 
         ``gone``: ids that were deleted in this transaction. Processes that have the collection in memory load it again:
-        positions may lie before those of records that were added meanwhile.
+        positions may be before those of records that were added meanwhile.
         """
         session.check(self.row, whole=True)
         known = [
@@ -155,7 +155,7 @@ class Writing(Snapshot):
         return Edited(updated=len(known) if update else 0, added=added)
 
     def _drop_deleted_keys(self, staged: list[int]) -> None:
-        """Leave the keys that were to be deleted out of records that are new after all."""
+        """Remove the keys that were to be deleted from records that turn out to be new."""
         for start in range(0, len(staged), _KNOWN_AT_ONCE):
             at = np.array(staged[start : start + _KNOWN_AT_ONCE], np.int64)
             stored = records.fetch(self.connection, self.row.number, at, ("uri", "metadata"))
@@ -168,7 +168,7 @@ class Writing(Snapshot):
             records.update_metadatas(self.connection, self.row.number, zip(encoded, at.tolist(), strict=True))
 
     def _lay_over(self, staged: Ints) -> None:
-        """Change existing records by the staged ones of the same ids; their vectors stay where they are."""
+        """Merge staged records into existing ones of the same ids; their vectors keep their slots."""
         found = records.staged_at(self.connection, self.row.number, staged)
         rows = np.array([self.memory.row_of[ident] for ident, *_ in found], np.int64)
         positions = self.memory.positions[rows]
@@ -188,7 +188,7 @@ class Writing(Snapshot):
     # --- how ---------------------------------------------------------------------------------------------
 
     def _fresh(self, given: Records, gone: Container[str] = ()) -> Records:
-        """Those of the records whose ids are not there, or are ``gone``."""
+        """The records whose ids do not exist, or are ``gone``."""
         fresh = self.find(given.ids) == UNKNOWN
         if fresh.all():
             return given
@@ -207,7 +207,7 @@ class Writing(Snapshot):
     ) -> Delta | None:
         """Delete the ``removed`` rows, apply ``changed`` to the existing ``rows``, insert ``fresh`` records.
 
-        ``cleared``: the ids among ``changed`` whose document or uri is taken away. ``without_vectors``: a fresh record
+        ``cleared``: the ids among ``changed`` whose document or uri is removed. ``without_vectors``: a fresh record
         may have none.
 
         One method for all operations, so that each keeps the order of a write (see the top of this module) and is one
@@ -262,7 +262,7 @@ class Writing(Snapshot):
         return self._committed(delta, np.concatenate([np.sort(touched), positions]), added=len(positions))
 
     def _move(self, changed: Records, rows: Ints, positions: Ints, first_slot: int) -> tuple[Ints, Ints, Float64]:
-        """New vectors of existing records, in new slots; which rows have one, the slots and the norms."""
+        """Write new vectors of existing records to new slots; returns their rows, the slots and the norms."""
         if changed.embeddings is None:
             return EMPTY, EMPTY, _NO_NORMS
         there = changed.with_vector()
@@ -296,16 +296,16 @@ class Writing(Snapshot):
         return self.vectors.dimension
 
     def _sync_vectors(self, next_slot: int) -> None:
-        """Sync the vectors of this call, where that is due; one that has none does not open their file."""
+        """Sync the vectors of this call if needed; a call without vectors does not open their file."""
         if self.on_disk and next_slot > self.row.next_slot and self.vectors is not None:
             pending.sync_if_due(self.connection, self.row, self.vectors, next_slot, now=self.durable)
 
     def _store_new(self, given: Records, there: Mask, first_slot: int) -> tuple[Ints, Float64, Sequence[int]]:
-        """Slots, norms and checksums of new records, in which those that are not ``there`` have rows of NaN."""
+        """Slots, norms and checksums of new records; those whose vector is not ``there`` have rows of NaN."""
         if there.all():
             return self._store_vectors(given.embeddings, first_slot)
         dimension = self.row.dimension if given.embeddings is None else given.embeddings.shape[1]
-        if dimension is None:  # no vector is known, and so no file: nothing but the slots is given out
+        if dimension is None:  # no vector is known, and so there is no file: only slots are assigned
             slots = np.arange(first_slot, first_slot + len(given))
             return slots, np.full(len(given), records.NO_VECTOR), [0] * len(given)
         rows = np.full((len(given), dimension), np.nan, np.float32)
@@ -362,7 +362,7 @@ class Writing(Snapshot):
     def _rewrite(
         self, given: Records, rows: Ints, positions: Ints, cleared: Mapping[str, Container[str]]
     ) -> tuple[Ints, Sequence[Fields | None]]:
-        """Update texts and metadata of existing records; returns which metadata changed, and to what."""
+        """Update texts and metadata of existing records; returns the changed metadata."""
         if not len(rows):
             return EMPTY, ()
         nothing: list[None] = [None] * len(rows)
@@ -375,8 +375,8 @@ class Writing(Snapshot):
             if changed:
                 records.update_texts(self.connection, self.row.number, name, changed)
         metadatas, uris, gone = given.metadatas or nothing, given.uris or nothing, clear.get("uri") or nothing
-        # A record without metadata has {} where it has a uri and None where it has none: a change of the uri
-        # rewrites the metadata too.
+        # A record without metadata has {} if it has a uri, and None if it has none: a change of the uri
+        # rewrites the metadata, too.
         given_some = np.array(
             [
                 metadata is not None or uri is not None or removed
@@ -401,7 +401,7 @@ class Writing(Snapshot):
         return rows[order], merged
 
     def _discover(self, metadatas: Metadatas) -> None:
-        """Note the keys that are new to the collection: its schema shows them from then on."""
+        """Store the keys that are new to the collection: its schema shows them from then on."""
         new = discovered(metadatas) - self.row.discovered
         if new and len(self.row.discovered) < MOST:
             catalog.discover(self.connection, self.row, new)
@@ -410,9 +410,9 @@ class Writing(Snapshot):
 def _first_metadatas(
     given: Sequence[Fields | None], uris: Sequence[str | None] | None, *, keep: bool = False
 ) -> Metadatas:
-    """Metadata of new records: a key given as None is not there; empty is None, unless there is a uri.
+    """The metadata of new records: keys with None are left out; empty metadata is None, unless there is a uri.
 
-    ``keep``: the None stays, as in a staged record, which may yet change another; it reads as missing.
+    ``keep``: the None stays, as in a staged record, which may still change another one; it means missing.
     """
     if not keep and not _holds_values(given):
         given = [
@@ -425,11 +425,11 @@ def _first_metadatas(
 
 
 def _holds_values(given: Sequence[Fields | None]) -> bool:
-    """Whether every record has metadata, and a value under each key: by a look at all values together."""
+    """Whether every record has metadata, and a value under each key: all values are checked together."""
     values = chain.from_iterable(map(methodcaller("values"), given))
-    return all(given) and not any(map(is_, values, repeat(None)))  # ``in`` would compare sparse vectors, entry by entry
+    return all(given) and not any(map(is_, values, repeat(None)))  # ``in`` would compare sparse vectors entry by entry
 
 
 def _merged(old: Fields, new: Fields) -> Json:
-    """``old`` with ``new`` laid over it; None deletes a key."""
+    """``old`` updated with ``new``; None deletes a key."""
     return {key: value for key, value in {**old, **new}.items() if value is not None}
