@@ -6,7 +6,7 @@ No widgets here. What changes it is ``edits.py``.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
