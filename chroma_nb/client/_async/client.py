@@ -165,7 +165,7 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         return await self._server.get_max_batch_size()
 
     async def get_user_identity(self) -> UserIdentity:
-        """Return who the backend takes this client for.
+        """Return the user, tenant and databases that this client works as.
 
         Returns
         -------

@@ -139,7 +139,7 @@ class Client(SharedSystemClient, ClientAPI):
         return self._server.get_max_batch_size()
 
     def get_user_identity(self) -> UserIdentity:
-        """Return who the backend takes this client for.
+        """Return the user, tenant and databases that this client works as.
 
         Returns
         -------
