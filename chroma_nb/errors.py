@@ -244,7 +244,10 @@ class BatchSizeExceededError(ChromaError):
 
 
 class VersionMismatchError(ChromaError):
-    """The client and the server have different versions."""
+    """The versions do not match.
+
+    The database was written by a newer chroma_nb, or a server refuses the version of the client.
+    """
 
     status = 500
     chroma_name = wire_name = "VersionMismatchError"

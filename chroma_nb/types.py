@@ -420,7 +420,7 @@ class Database(TypedDict):
 
 @dataclass
 class UserIdentity:
-    """The user that a backend takes the client for.
+    """Who a client works as: a user, with a tenant and its databases.
 
     Attributes
     ----------

@@ -57,7 +57,7 @@ class Measure:
     value
         The measure.
     no_drift
-        The median of the measure over batches that are drawn by chance from all records; 0.5 for ``auc``.
+        The median of the measure over batches that are drawn at random from all records; 0.5 for ``auc``.
     p_value
         The share of these chance batches whose measure is at least as large; NaN for ``auc``.
     """
@@ -129,7 +129,7 @@ class Drift:
         Returns
         -------
         pandas.DataFrame
-            For measures, the columns ``measure``, ``value``, ``no_drift`` (what batches drawn by chance have: the
+            For measures, the columns ``measure``, ``value``, ``no_drift`` (what batches drawn at random have: the
             median, or 0.5 for ``auc``), ``p_value`` (the share of chance batches that differ at least as much; missing
             for ``auc``), ``before`` and ``after`` (the number of records in each batch).
 

@@ -165,7 +165,7 @@ class AsyncClient(SharedSystemClient, AsyncClientAPI):
         return await self._server.get_max_batch_size()
 
     async def get_user_identity(self) -> UserIdentity:
-        """Return the identity that the backend gives this client.
+        """Return the user, tenant and databases that this client works as.
 
         Returns
         -------

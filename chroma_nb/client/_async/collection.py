@@ -272,9 +272,9 @@ class AsyncCollection(AsyncSearches, AsyncOverview, AsyncFrames, AsyncFiles):
         Raises
         ------
         ValueError
-            None of the three is given, or ``limit`` is given without a filter.
+            None of the three is given, ``limit`` is given without a filter, or the filter is malformed.
         InvalidArgumentError
-            The filter is malformed.
+            The filter cannot be evaluated, for example because a regular expression is wrong.
         NotFoundError
             The collection was deleted.
 
@@ -371,7 +371,9 @@ class AsyncCollection(AsyncSearches, AsyncOverview, AsyncFrames, AsyncFiles):
         Raises
         ------
         ValueError
-            The filter is malformed. For some filters it is an ``InvalidArgumentError``.
+            The filter is malformed.
+        InvalidArgumentError
+            The filter cannot be evaluated, for example because a regular expression is wrong.
         NotFoundError
             The collection was deleted.
 
@@ -439,7 +441,7 @@ class AsyncCollection(AsyncSearches, AsyncOverview, AsyncFrames, AsyncFiles):
         ValueError
             An argument is not valid, or the filter is malformed.
         InvalidArgumentError
-            The filter is malformed in another way, for example it has a wrong regular expression.
+            The filter cannot be evaluated, for example because a regular expression is wrong.
         OverflowError
             ``limit`` or ``offset`` is negative.
         NotFoundError

@@ -139,7 +139,7 @@ class Client(SharedSystemClient, ClientAPI):
         return self._server.get_max_batch_size()
 
     def get_user_identity(self) -> UserIdentity:
-        """Return the identity that the backend gives this client.
+        """Return the user, tenant and databases that this client works as.
 
         Returns
         -------

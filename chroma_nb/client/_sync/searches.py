@@ -97,7 +97,7 @@ class Searches(CollectionCommon[Server]):
             ``n_results`` is less than 1.
         InvalidArgumentError
             A vector has another dimension than the collection, no record of ``like`` or ``unlike`` has a
-            vector, or the filter is malformed in another way.
+            vector, or the filter cannot be evaluated.
         NotFoundError
             The collection was deleted.
 
