@@ -34,19 +34,19 @@ def excerpt(text: str, marks: Iterable[Marks]) -> Json | None:
     Its ``parts`` are texts, each with whether it is marked; ``text`` is all of them.
 
     >>> excerpt("A wren sings.", [exact("wren")])["parts"]
-    [['A ', False], ['wren', True], [' sings.', False]]
+    [('A ', False), ('wren', True), (' sings.', False)]
     """
-    parts = [list(part) for part in stretches(text[:_LOOKED], list(marks))]
-    before, marked = next(((n, part) for n, part in enumerate(parts) if part[1]), (0, None))
-    if marked is None:
+    parts = stretches(text[:_LOOKED], list(marks))
+    first = next((number for number, (_, marked) in enumerate(parts) if marked), None)
+    if first is None:
         return None
-    parts = parts[max(0, before - 1) :]
-    if not parts[0][1] and len(parts[0][0]) > _BEFORE:
+    if first and len(parts[0][0]) > _BEFORE:
         near = parts[0][0][-_BEFORE:]
-        parts[0][0] = "…" + near[near.find(" ") + 1 :]
-    shown, left = [], CELL_LETTERS
-    for part, is_marked in parts:
-        shown.append([cell(part, max(0, left)), is_marked])
+        parts[0] = "…" + near[near.find(" ") + 1 :], False
+    shown: list[tuple[str, bool]] = []
+    left = CELL_LETTERS
+    for part, marked in parts:
+        shown.append((cell(part, left), marked))
         left -= len(part)
         if left <= 0:
             break

@@ -129,7 +129,7 @@ def test_a_document_is_shown_from_shortly_before_what_was_found_in_it(birds, sho
     long = "word " * 500 + "a kingfisher dives. " + "word " * 500
     birds.update(ids=["b003"], documents=[long], embeddings=[[0.0] * len(birds.peek(1)["embeddings"][0])])
     _, page = show(birds)
-    page.set(search={"text": "kingfishers", "by": "words"})
+    page.set(search={"text": "Kingfisher", "by": "words"})
     (found,) = rows(page, ["#document"])["rows"]
     assert marked(found[0]) == (["kingfisher"], True)
     assert found[0]["text"].startswith("…word word")
