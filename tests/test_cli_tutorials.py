@@ -33,8 +33,8 @@ def test_links_to_guides_lead_to_the_published_documentation_or_are_text(tmp_pat
     copied = sorted(tmp_path.glob("*.ipynb"))
     text = "".join(path.read_text("utf-8") for path in copied)
     assert "](../" not in text
-    assert ("[Persist data](https://acme.org/docs/how-to/persist.html)" in text) == (site is not None)
-    assert "Persist data" in text
+    assert ("[Where your data is kept](https://acme.org/docs/how-to/persist.html)" in text) == (site is not None)
+    assert "Where your data is kept" in text
     pages = set(re.findall(r"https://acme\.org/docs/([\w/-]+)\.html", text))
     assert all((ROOT / "docs" / f"{page}.md").exists() for page in pages)
     original = [json.loads((ROOT / "notebooks" / path.name).read_text("utf-8")) for path in copied]
