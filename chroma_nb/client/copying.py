@@ -166,8 +166,20 @@ def _target(source: Collection, client: Client, name: str) -> Collection:
 
 
 def _configured(source: Collection, client: Client) -> Json:
-    """The distance, the parameters of the index and the embedding function."""
-    return {"configuration": _configuration(source), "embedding_function": _embedding_function(source, client)}
+    """The distance, the parameters of the index and the embedding function.
+
+    The stored configuration of a function that cannot be built here is copied as it is, in a schema.
+    """
+    function = _embedding_function(source, client)
+    if function is None and _keeps_stored_function(source, client):
+        return _schema(source, client)
+    return {"configuration": _configuration(source), "embedding_function": function}
+
+
+def _keeps_stored_function(source: Collection, client: Client) -> bool:
+    """Whether the target stores the configuration of a function that it cannot build."""
+    known = stored_function(source).get("type") == "known"
+    return known and _library(client) == "chroma_nb" and getattr(source, "schema", None) is not None
 
 
 def _schema(source: Any, client: Client) -> Json:
@@ -202,12 +214,13 @@ def _embedding_function(source: Collection, client: Client) -> object:
         built: object = known[str(stored["name"])].build_from_config(stored["config"])
         return built
     except Exception as error:  # noqa: BLE001  # another library's constructor may raise anything
-        warnings.warn(
-            f"The embedding function {stored['name']!r} of {source.name!r} cannot be built here "
-            f"({type(error).__name__}), so the copy has none. Pass it to "
-            "get_collection(embedding_function=...).",
-            stacklevel=4,
-        )
+        if not _keeps_stored_function(source, client):
+            warnings.warn(
+                f"The embedding function {stored['name']!r} of {source.name!r} cannot be built here "
+                f"({type(error).__name__}), so the copy has none. Pass it to "
+                "get_collection(embedding_function=...).",
+                stacklevel=4,
+            )
         return None
 
 

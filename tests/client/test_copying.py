@@ -57,6 +57,25 @@ def target(tmp_path: Path) -> Any:
         yield client
 
 
+def test_what_is_stored_of_a_function_that_cannot_be_built_here_is_kept(
+    sync_client: Any, target: Any, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "key")
+    function = chroma_nb.utils.embedding_functions.OpenAIEmbeddingFunction(model_name="text-embedding-3-small")
+    made = sync_client.create_collection(
+        "paid", embedding_function=function, configuration={"hnsw": {"space": "ip", "ef_search": 77}}
+    )
+    made.add(ids=["a"], embeddings=[[1.0, 2.0]], documents=["text"])
+    monkeypatch.delenv("OPENAI_API_KEY")
+    kept = made.configuration_json
+    for _ in range(2):  # the second time there is a copy already
+        copied = chroma_nb.copy(made, target, overwrite=True).collection
+        assert copied.configuration_json == kept
+        assert target.get_collection("paid", embedding_function=None).configuration_json == kept
+        assert contents(copied) == contents(made)
+    assert [str(one.message) for one in recwarn.list] == []
+
+
 def test_a_copy_holds_the_same_in_the_same_order(source: Any, target: Any) -> None:
     done = chroma_nb.copy(source, target, batch_size=10)
     copied = target.get_collection("source")
