@@ -18,6 +18,7 @@ def test_words_are_searched_as_they_are_typed_and_the_reason_is_shown(notebook):
     lab.grid.get_by_text("crashes, near · words 1", exact=True).wait_for()
     assert {text.lower() for text in lab.grid.locator("mark").all_inner_texts()} <= {"crashes", "near"}
     assert lab.grid.locator("mark").count() > 2
+    assert lab.grid.get_by_role("columnheader", name="distance").count() == 0
     field.press("Enter")
     field.fill("")
     lab.bench.get_by_text("2,000 records", exact=True).wait_for()

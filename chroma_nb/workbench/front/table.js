@@ -43,7 +43,8 @@ export function table(host, bench) {
   function layout() {
     const state = store.get(), known = new Map(state._known.map((one) => [one.key, one]));
     const all = (state.columns ?? state._known.map((one) => ({ key: one.key }))).filter((one) => known.has(one.key));
-    const chosen = [...(state.search ? HITS : []), ...all].map((one) => ({ ...known.get(one.key), ...one, name: one.name ?? nameOf(one.key), pinned: one.pinned ?? one.key === "#id" }));
+    const ofSearch = HITS.filter((one) => state.search && !(one.key === "#distance" && state.search.by === "words"));   // words have no distance
+    const chosen = [...ofSearch, ...all].map((one) => ({ ...known.get(one.key), ...one, name: one.name ?? nameOf(one.key), pinned: one.pinned ?? one.key === "#id" }));
     columns = [...chosen.filter((one) => one.pinned), ...chosen.filter((one) => !one.pinned)];
     keys = columns.map((one) => one.key);
     wide = grid.clientWidth;
