@@ -1,8 +1,9 @@
 """What a package index shows of the project: the README with links that work there, and addresses.
 
-A link of the README leads to a file beside it, which an index does not have. Where the repository's address is known
-(GITHUB_REPOSITORY, which GitHub sets for every workflow and docs/conf.py reads too), such links lead to the repository.
-Elsewhere the README is packed as it is.
+A link of the README leads to a file beside it, which an index does not have. Where PROJECT_REPOSITORY says which
+repository is released (``owner/name``; the workflow of a release sets it), such links lead there. Elsewhere the README
+is packed as it is. Not GITHUB_REPOSITORY: in the workflow of another project, which may install this one from its
+sources, that is the other project.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class PackageMetadata(MetadataHookInterface):
     def update(self, metadata: dict[str, Any]) -> None:
         """Fill in what ``dynamic`` of pyproject.toml lists."""
         readme = (Path(self.root) / "README.md").read_text(encoding="utf-8")
-        if repository := os.environ.get("GITHUB_REPOSITORY"):
+        if repository := os.environ.get("PROJECT_REPOSITORY"):
             metadata["urls"] = addresses(repository)
             readme = for_an_index(readme, metadata["urls"]["Source"])
         metadata["readme"] = {"content-type": "text/markdown", "text": readme}

@@ -179,6 +179,8 @@ def _configured(source: Collection, client: Client) -> Json:
 def _keeps_stored_function(source: Collection, client: Client) -> bool:
     """Whether the target stores the configuration of a function that it cannot build."""
     known = stored_function(source).get("type") == "known"
+    if any(key.startswith("hnsw:") for key in source.metadata or {}):  # Chroma takes these or a schema, not both
+        return False
     return known and _library(client) == "chroma_nb" and getattr(source, "schema", None) is not None
 
 

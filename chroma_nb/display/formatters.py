@@ -7,6 +7,7 @@ chromadb's. A display never raises: what cannot be read is said in its place.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -75,7 +76,7 @@ def result_html(result: Columns) -> Html:
         return block(_tables_of_hits(result, "Search", ranked=True))
     if result.get("distances") is not None or (result["ids"] and isinstance(result["ids"][0], list)):
         return block(_tables_of_hits(result, "Query"))
-    marks = _document_marks(getattr(result, "where_document", None))
+    marks = document_marks(getattr(result, "where_document", None))
     count = len(result["ids"])
     return block(_records_table(counted(count, "record"), result, marks), _more(count))
 
@@ -88,7 +89,7 @@ def is_result(value: Columns) -> bool:
 def _tables_of_hits(result: Columns, asked: str, *, ranked: bool = False) -> Html:
     """A table for each query or search, which is called what ``asked`` says; ``ranked``: with a column of ranks."""
     texts: Sequence[str | None] | None = getattr(result, "query_texts", None)
-    always = _document_marks(getattr(result, "where_document", None))
+    always = document_marks(getattr(result, "where_document", None))
     parts = []
     for place, ids in enumerate(result["ids"][:QUERIES]):
         hits: Json = {name: _of_query(result.get(name), place) for name in _HIT_FIELDS}
@@ -160,14 +161,14 @@ def _image(pixels: object, name: str) -> Html:
     return "" if pixels is None else thumbnail(pixels, f"image of {name}")
 
 
-def _document_marks(where_document: object) -> list[Marks]:
+def document_marks(where_document: object) -> list[Marks]:
     """The marks of a filter on documents: what it contains, what its pattern matches."""
     if not isinstance(where_document, dict):
         return []
     marks: list[Marks] = []
     for operator, operand in where_document.items():
         if operator in ("$and", "$or") and isinstance(operand, list):
-            marks += [mark for term in operand for mark in _document_marks(term)]
+            marks += [mark for term in operand for mark in document_marks(term)]
         elif operator == "$contains" and isinstance(operand, str):
             marks.append(exact(operand))
         elif operator == "$regex" and isinstance(operand, str):
@@ -175,6 +176,7 @@ def _document_marks(where_document: object) -> list[Marks]:
     return marks
 
 
+@lru_cache(maxsize=32)
 def _pattern_marks(pattern: str) -> list[Marks]:
     """Linear in time or not at all: the pattern may come from anywhere."""
     try:

@@ -191,8 +191,8 @@ class _Placed:
     tangled: bool
 
 
-def _worth(placed: Sequence[_Placed]) -> float:
-    return sum(_FAR[0] + _CROSSING - one.cost for one in placed)
+def _worth(placed: Sequence[_Placed]) -> tuple[int, float]:
+    return len(placed), sum(_FAR[0] + _CROSSING - one.cost for one in placed)
 
 
 def _in_order(wanted: Sequence[Name], crowd: Float64, seen: View, boxes: Boxes) -> list[_Placed]:

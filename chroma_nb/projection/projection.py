@@ -293,8 +293,10 @@ class Projection:
             part = named[start : start + 1_000]
             collection.update(ids=[id_ for id_, _ in part], metadatas=[{key: label} for _, label in part])
         rows = {id_: row for row, id_ in enumerate(self.ids)}
+        metadatas = list(self.metadatas)  # another list: a workbench sees by that that its scales and keys are old
         for id_, label in named:
-            self.metadatas[rows[id_]] = {**(self.metadatas[rows[id_]] or {}), key: label}
+            metadatas[rows[id_]] = {**(metadatas[rows[id_]] or {}), key: label}
+        self.metadatas = metadatas
         return len(named)
 
     # --- As a picture ---

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
+from chroma_nb.display.formatters import document_marks
 from chroma_nb.display.markup import Marks, exact, stretches, words
 from chroma_nb.types import Json
 from chroma_nb.workbench.columns import CELL_LETTERS, cell
@@ -19,13 +20,18 @@ _BEFORE: Final = 32
 def of_record(seen: Seen, id_: str) -> list[Marks]:
     """What marks in the document of this record why it is there."""
     question = seen.question
-    of_filters = [_MARKS[operator](text) for operator, text in _conditions(question.where_document)]
+    of_filters = document_marks(question.where_document)
     found = seen.source.hits(question).found.get(id_)
     if question.search is None or found is None or not found.words:
         return of_filters
     if question.search.case:
         return [*of_filters, *map(exact, found.words)]
     return [*of_filters, *filter(None, [words(found.words)])]
+
+
+def _first(marks: Marks) -> Marks:
+    """As many marks as a cell has letters: a pattern may match each of them."""
+    return lambda text: islice((span for span in marks(text) if span[0] < span[1]), CELL_LETTERS)
 
 
 def excerpt(text: str, marks: Iterable[Marks]) -> Json | None:
@@ -36,7 +42,7 @@ def excerpt(text: str, marks: Iterable[Marks]) -> Json | None:
     >>> excerpt("A wren sings.", [exact("wren")])["parts"]
     [('A ', False), ('wren', True), (' sings.', False)]
     """
-    parts = stretches(text[:_LOOKED], list(marks))
+    parts = stretches(text[:_LOOKED], list(map(_first, marks)))
     first = next((number for number, (_, marked) in enumerate(parts) if marked), None)
     if first is None:
         return None
@@ -50,26 +56,6 @@ def excerpt(text: str, marks: Iterable[Marks]) -> Json | None:
         left -= len(part)
         if left <= 0:
             break
+    if left >= 0 and (len(shown) < len(parts) or len(text) > _LOOKED):  # cut between two parts, or behind the last
+        shown.append(("…", False))
     return {"kind": "marked", "parts": shown, "text": "".join(part for part, _ in shown)}
-
-
-def _conditions(where_document: object) -> Iterable[tuple[str, str]]:
-    """The conditions of a filter on documents that say what stands there; not those that say what does not."""
-    for operator, operand in (where_document if isinstance(where_document, Mapping) else {}).items():
-        if operator in ("$and", "$or"):
-            for one in operand:
-                yield from _conditions(one)
-        elif operator in _MARKS and isinstance(operand, str) and operand:
-            yield operator, operand
-
-
-def _pattern(text: str) -> Marks:
-    """A regular expression that only Chroma's engine understands marks nothing."""
-    try:
-        pattern = re.compile(text)
-    except re.error:
-        return lambda whole: ()
-    return lambda whole: (match.span() for match in pattern.finditer(whole))
-
-
-_MARKS: Final = {"$contains": exact, "$regex": _pattern}

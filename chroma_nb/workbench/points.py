@@ -7,7 +7,7 @@ that the page and Python speak of the same rows. No widgets here.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -18,7 +18,7 @@ from chroma_nb.collection import Collection
 from chroma_nb.projection.layout import columns_of, home
 from chroma_nb.projection.projection import Projection, Recipe
 from chroma_nb.projection.scales import Scale
-from chroma_nb.types import Int32, Json, Mask, Matrix, Where, WhereDocument
+from chroma_nb.types import Int32, Json, Mask, Matrix, Metadata, Where, WhereDocument
 from chroma_nb.workbench.columns import REGION_KEY
 
 #: The side of the square that holds all points, in the whole numbers that places are sent as.
@@ -142,8 +142,9 @@ class Points:
         self._drawn: Drawn | None = None
         #: Those of the one that is drawn.
         self._coordinates: Matrix | None = None
+        self._metadatas: object = None
         #: The metadata keys of a map's records, and which map that is.
-        self._keys: tuple[Projection, set[str]] | None = None
+        self._keys: tuple[Sequence[Metadata | None], set[str]] | None = None
         #: The map that came of the one that is drawn, with its places.
         self._renewed: Projection | None = None
 
@@ -154,7 +155,11 @@ class Points:
             last = self._drawn
             if last is None or last.projection is not projection or self._moved(last):
                 self._drawn = last = drawn(projection, last if projection is self._renewed else None)
-                self._coordinates = projection.coordinates
+                self._coordinates, self._metadatas = projection.coordinates, projection.metadatas
+            elif projection.metadatas is not self._metadatas:
+                last.earlier.update(last.scales)
+                last.scales.clear()
+                self._metadatas = projection.metadatas
             return last
 
     def _moved(self, last: Drawn) -> bool:
@@ -189,8 +194,8 @@ class Points:
         projection, known = self._projection, self._keys
         if projection is None:
             return set()
-        if known is None or known[0] is not projection:
-            known = self._keys = projection, set().union(*filter(None, projection.metadatas))
+        if known is None or known[0] is not projection.metadatas:
+            known = self._keys = projection.metadatas, set().union(*filter(None, projection.metadatas))
         return known[1]
 
     def making(self) -> Json | None:
@@ -223,4 +228,4 @@ class Points:
         with self._lock:
             self.stop()
             self._projection, self._drawn, self._keys = self._kept, None, None
-            self._renewed, self._coordinates = None, None
+            self._renewed, self._coordinates, self._metadatas = None, None, None

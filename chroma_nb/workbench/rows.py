@@ -58,6 +58,8 @@ def rows(seen: Seen, asked: Json) -> Json:
     start, many, keys = int(asked["from"]), min(int(asked["count"]), MOST_ROWS), list(map(str, asked["keys"]))
     found = {record.id: record for record in seen.source.records(seen.question, start, many).rows()}
     hits = seen.source.hits(seen.question)
+    if seen.listing.ids is None and len(found) < min(many, seen.listing.shown - start):
+        seen.source.forget()  # others deleted records: they are counted again
     ids = list(found) if seen.listing.ids is None else seen.listing.ids[start : start + many]
     return {
         "from": start,

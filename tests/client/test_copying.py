@@ -76,6 +76,20 @@ def test_what_is_stored_of_a_function_that_cannot_be_built_here_is_kept(
     assert [str(one.message) for one in recwarn.list] == []
 
 
+def test_older_settings_in_metadata_are_copied_without_a_function_that_cannot_be_built(
+    sync_client: Any, target: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "key")
+    function = chroma_nb.utils.embedding_functions.OpenAIEmbeddingFunction()
+    made = sync_client.create_collection("paid", embedding_function=function, metadata={"hnsw:space": "ip"})
+    made.add(ids=["a"], embeddings=[[1.0, 2.0]])
+    monkeypatch.delenv("OPENAI_API_KEY")
+    with pytest.warns(UserWarning, match="the copy has none"):
+        copied = chroma_nb.copy(made, target).collection
+    assert contents(copied) == contents(made)
+    assert copied.configuration_json["hnsw"]["space"] == "ip"
+
+
 def test_a_copy_holds_the_same_in_the_same_order(source: Any, target: Any) -> None:
     done = chroma_nb.copy(source, target, batch_size=10)
     copied = target.get_collection("source")

@@ -337,3 +337,16 @@ def test_processes_write_and_read_one_file(tmp_path: Path) -> None:
     for writer in writers:
         assert writer.communicate()[1] == b""
     assert load(tmp_path) is not None
+
+
+def test_a_file_that_reading_removed_is_written_again_though_nothing_is_new(tmp_path: Path) -> None:
+    save(tmp_path, made())
+    path = the_file(tmp_path)
+    damaged = bytearray(path.read_bytes())
+    damaged[-100] ^= 1
+    path.write_bytes(damaged)
+    found = load(tmp_path)
+    assert found is not None
+    assert not path.exists()
+    code_files.save(made(), crcs_of(vectors()), tmp_path, ME, 2, 7, found.end, found.end)
+    assert load(tmp_path) is not None

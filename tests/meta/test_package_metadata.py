@@ -21,7 +21,7 @@ def metadata() -> dict[str, Any]:
 
 
 def test_where_the_repository_is_known_every_link_and_picture_leads_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GITHUB_REPOSITORY", "acme/chroma_nb")
+    monkeypatch.setenv("PROJECT_REPOSITORY", "acme/chroma_nb")
     filled = metadata()
     targets = re.findall(r"\]\(([^)\s]+)\)", filled["readme"]["text"])
     assert all(target.startswith("https://") for target in targets)
@@ -34,7 +34,7 @@ def test_where_the_repository_is_known_every_link_and_picture_leads_there(monkey
 
 
 def test_elsewhere_the_readme_is_as_it_is_and_no_address_is_made_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("GITHUB_REPOSITORY", raising=False)
+    monkeypatch.delenv("PROJECT_REPOSITORY", raising=False)
     filled = metadata()
     assert filled["readme"]["text"] == (ROOT / "README.md").read_text("utf-8")
     assert "urls" not in filled

@@ -29,6 +29,16 @@ def marked(answer):
     return np.flatnonzero(np.unpackbits(np.frombuffer(answer["marks"], np.uint8), bitorder="little")).tolist()
 
 
+def test_a_key_that_names_of_regions_were_stored_under_can_be_a_colour(mapped):
+    workbench, page, _ = mapped
+    page.ask("map_colour", key="kind")
+    for name in ("home", "kind"):  # a new key, and one that the map has coloured by before
+        workbench.projection.store_labels(name)
+        workbench.colour = name
+        stored = {(record or {}).get(name) for record in workbench.projection.metadatas}
+        assert {entry["text"] for entry in page.ask("map_colour", key=name)["entries"]} == stored
+
+
 def test_points_are_pairs_of_sixteen_bits_sent_once(mapped):
     _, page, first = mapped
     places = np.frombuffer(first["points"], "<u2").reshape(-1, 2)

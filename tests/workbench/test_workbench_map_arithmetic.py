@@ -148,9 +148,9 @@ for (let turn = 0; turn < 30; turn++) {
 say(seen);
 """,
     )
-    once, placed, named_once, named = map(sum, zip(*answer, strict=True))
+    once, placed, *_ = map(sum, zip(*answer, strict=True))
     assert placed < once / 2
-    assert named >= named_once
+    assert all(named >= named_once for _, _, named_once, named in answer)
 
 
 def test_a_region_that_is_looked_at_from_near_is_named_by_its_parts(tmp_path):

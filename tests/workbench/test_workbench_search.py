@@ -147,3 +147,29 @@ def test_the_beginning_stays_where_what_was_found_is_near_it(birds, show):
     assert marked(found[0]) == (["number"], False)
     whole = page.ask("cells", ids=rows(page, count=1)["ids"], keys=["#document"])["rows"][0][0]
     assert found[0]["text"] == whole
+
+
+@pytest.mark.parametrize("pattern", [r"(\w+\s*)+:", r"x.*y.*z", ".", "[[a]b]", ""])
+def test_a_filter_by_a_pattern_takes_no_longer_to_mark_than_to_match(birds, show, pattern):
+    birds.update(ids=["b003"], documents=["Title: " + "word" * 20 + "x" * 4_000 + "!"], embeddings=[[0.0, 0.0, 0.0]])
+    _, page = show(birds)
+    page.set(where_document={"$regex": pattern} if pattern else {"$contains": "word"})
+    for row in rows(page, ["#document"], 5)["rows"]:
+        assert len(row[0]["text"] if isinstance(row[0], dict) else row[0]) <= 402
+
+
+def test_a_document_that_goes_on_says_so_wherever_it_is_cut(birds, show):
+    for text in ("kingfisher" * 40 + "x" * 90, "a kingfisher " + "b" * 30_000):
+        birds.update(ids=["b003"], documents=[text], embeddings=[[0.0, 0.0, 0.0]])
+        _, page = show(birds, where_document={"$contains": "kingfisher"})
+        (found,) = rows(page, ["#document"])["rows"]
+        assert found[0]["text"].endswith("…")
+
+
+def test_rows_that_others_deleted_are_counted_again(birds, show):
+    _, page = show(birds)
+    assert page.ask("count")["shown"] == 300
+    birds.delete(ids=[f"b{i:03}" for i in range(200, 300)])
+    said = page.ask("rows", **{"from": 200, "count": 5, "keys": ["kind"]})
+    assert said["ids"] == []
+    assert said["counts"]["shown"] == 200

@@ -66,9 +66,9 @@ def save(
     if there are no others, it is not read again.
     """
     blocks = [block for block in codes.blocks if len(block) == BLOCK_ROWS and block.end <= covers]
-    if not blocks or blocks[-1].end <= stored:
-        return
     path = path_of(directory, collection_id, generation, CODES)
+    if not blocks or (blocks[-1].end <= stored and path.exists()):  # reading may have removed a damaged file
+        return
     identity = _identity(collection_id, generation, codes.frame.space, codes.frame.dimension)
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)

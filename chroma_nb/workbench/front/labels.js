@@ -55,7 +55,7 @@ export function placed(labels, crowd, width, height, taken) {
     const tangled = new Set(best.filter((one) => one.tangled).map((one) => one.name));
     order = [...order.filter((one) => tangled.has(one)), ...order.filter((one) => !tangled.has(one))];
     const next = inOrder(order, crowd, width, height, taken);
-    if (worth(next) > worth(best)) best = next;
+    if (next.length >= best.length && worth(next) > worth(best)) best = next;
   }
   return best;
 }
