@@ -34,7 +34,10 @@ export function actions(host, bench) {
     const failed = (text) => { notice.hidden = !text; notice.textContent = text ?? ""; };
     const panel = make("form", { class: "cw-menu cw-form", role: "dialog", "aria-label": near.textContent });
     const { parts, does, go } = build(failed, () => leave?.());
-    const last = make("div", { class: "cw-ed-line" }, make("button", { type: "submit", class: "cw-quiet cw-primary", text: does }), button("Cancel", () => leave?.()));
+    const send = make("button", { type: "submit", class: "cw-quiet cw-primary" });
+    const label = () => { send.textContent = does(); };      // the selection may still be on its way when a form opens
+    label();
+    const last = make("div", { class: "cw-ed-line" }, send, button("Cancel", () => leave?.()));
     panel.append(...parts, notice, last);
     panel.addEventListener("submit", (event) => { event.preventDefault(); failed(null); go(); });
     panel.addEventListener("keydown", (event) => { event.stopPropagation(); if (event.key === "Escape") leave?.(); });
@@ -44,7 +47,7 @@ export function actions(host, bench) {
     panel.style.top = `${box.bottom - frame.top + 2}px`;
     panel.style.maxHeight = `${Math.max(160, frame.bottom - box.bottom - 10)}px`;
     near.setAttribute("aria-expanded", "true");
-    leave = Object.assign(() => { panel.remove(); near.setAttribute("aria-expanded", "false"); leave = null; near.focus({ preventScroll: true }); }, { of: near });
+    leave = Object.assign(() => { panel.remove(); near.setAttribute("aria-expanded", "false"); leave = null; near.focus({ preventScroll: true }); }, { of: near, label });
     (panel.querySelector("input:not([type=checkbox]), select, textarea") ?? last.lastChild).focus({ preventScroll: true });
   }
   const field = (text, input) => make("label", {}, make("span", { class: "cw-dim", text }), input);
@@ -55,7 +58,7 @@ export function actions(host, bench) {
     fresh ??= { id: "", document: "", rows: [] };
     const id = input({ value: fresh.id, oninput: () => { fresh.id = id.value; } });
     const text = textArea(fresh.document, (now) => { fresh.document = now; }, { rows: 3 });
-    return { parts: [field("Id", id), field("Document (will be embedded)", text), editor(fresh.rows, () => store.get()._known, () => {})], does: "Create",
+    return { parts: [field("Id", id), field("Document (will be embedded)", text), editor(fresh.rows, () => store.get()._known, () => {})], does: () => "Create",
       go: () => act("create", { id: fresh.id, document: fresh.document, set: changesOf(fresh.rows)?.set }, (said) => {
         const made = fresh.id;
         fresh = null;
@@ -66,19 +69,20 @@ export function actions(host, bench) {
   }
   let given = { key: "", field: { type: "text", text: "" } };
   function tagForm(failed, done) {
-    const count = store.get()._selected, key = input({ value: given.key, oninput: () => { given.key = key.value; } });
+    const count = () => store.get()._selected, key = input({ value: given.key, oninput: () => { given.key = key.value; } });
     // Enter in a text sends the form, as in every other field; with Shift it is a new line.
     const row = make("div", { onkeydown: (event) => { if (event.key === "Enter" && !event.shiftKey && !event.isComposing && event.target.tagName === "TEXTAREA") { event.preventDefault(); event.target.form.requestSubmit(); } } });
     const draw = () => row.replaceChildren(make("div", { class: "cw-ed-line" }, make("span", { class: "cw-dim cw-name", text: "Value" }), typeChoice(given.field, "the value", (next) => { given.field = next; draw(); })),
       valueEditor(given.field, "Value", (next) => { given.field = next; }));
     draw();
-    return { parts: [field("Key", key), row], does: `Tag ${records(count)}`,
-      go: () => act("tag", { ...given, confirmed: count }, (said) => { done(); bench.say(`Done: ${visible(said.done)}`); }, failed) };
+    return { parts: [field("Key", key), row], does: () => `Tag ${records(count())}`,
+      go: () => act("tag", { ...given, confirmed: count() }, (said) => { done(); bench.say(`Done: ${visible(said.done)}`); }, failed) };
   }
   function deleteForm(failed, done) {
-    const count = store.get()._selected;
-    return { parts: [make("span", {}, make("strong", { text: `Delete ${records(count)}?` }), " Undo brings them back.")], does: `Yes, delete ${count.toLocaleString("en-US")}`,
-      go: () => act("delete", { confirmed: count }, (said) => { done(); bench.say(`Done: ${visible(said.done)}`); }, failed) };
+    const count = () => store.get()._selected, question = make("strong");
+    return { parts: [make("span", {}, question, " Undo brings them back.")],
+      does: () => { question.textContent = `Delete ${records(count())}?`; return `Yes, delete ${count().toLocaleString("en-US")}`; },
+      go: () => act("delete", { confirmed: count() }, (said) => { done(); bench.say(`Done: ${visible(said.done)}`); }, failed) };
   }
   let chosen = { to: "variable", target: "" };
   function exportForm(failed, done) {
@@ -91,7 +95,7 @@ export function actions(host, bench) {
     to.addEventListener("change", hint);
     target.addEventListener("input", hint);
     hint();
-    return { parts: [field("Which", rows), field("To", to), field("Called", target)], does: "Export",
+    return { parts: [field("Which", rows), field("To", to), field("Called", target)], does: () => "Export",
       go: () => act("export", { rows: rows.value, to: to.value, target: target.value }, (said) => { done(); bench.say(visible(said.done)); }, failed) };
   }
 
@@ -103,5 +107,5 @@ export function actions(host, bench) {
     tag.hidden = remove.hidden = !writes || !_selected;
   }
   draw();
-  return { update(changed) { if (["_about", "_undoable", "_selected"].some((key) => changed.has(key))) draw(); }, focus: () => save.focus(), destroy() { leave?.(); } };
+  return { update(changed) { if (["_about", "_undoable", "_selected"].some((key) => changed.has(key))) draw(); if (changed.has("_selected")) leave?.label(); }, focus: () => save.focus(), destroy() { leave?.(); } };
 }
