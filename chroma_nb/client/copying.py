@@ -149,7 +149,8 @@ def _check_sides(source: object, target: object, batch_size: int) -> None:
 def _target(source: Collection, client: Client, name: str) -> Collection:
     metadata = source.metadata or None
     if any(one.name == name for one in client.list_collections()):  # its settings may be others, on purpose
-        return client.get_collection(name, embedding_function=_embedding_function(source, client))
+        kept = stored_function(client.get_collection(name, embedding_function=None)) == stored_function(source)
+        return client.get_collection(name, embedding_function=_embedding_function(source, client, kept=kept))
     if not has_sparse_indexes(source):
         return client.get_or_create_collection(name, metadata=metadata, **_configured(source, client))
     try:
@@ -170,8 +171,9 @@ def _configured(source: Collection, client: Client) -> Json:
 
     The stored configuration of a function that cannot be built here is copied as it is, in a schema.
     """
-    function = _embedding_function(source, client)
-    if function is None and _keeps_stored_function(source, client):
+    kept = _keeps_stored_function(source, client)
+    function = _embedding_function(source, client, kept=kept)
+    if function is None and kept:
         return _schema(source, client)
     return {"configuration": _configuration(source), "embedding_function": function}
 
@@ -201,8 +203,11 @@ def _configuration(source: Collection) -> Json:
     return {"hnsw": dict(settings) if kind == "hnsw" else {"space": space(source)}}
 
 
-def _embedding_function(source: Collection, client: Client) -> object:
-    """The source's embedding function as the target's library has it; None when it cannot be taken along."""
+def _embedding_function(source: Collection, client: Client, *, kept: bool) -> object:
+    """The source's embedding function as the target's library has it; None if it cannot be built here.
+
+    ``kept``: the copy has its stored configuration all the same. Otherwise a warning says that the copy has none.
+    """
     stored = stored_function(source)
     if stored.get("type") != "known":
         return None
@@ -216,7 +221,7 @@ def _embedding_function(source: Collection, client: Client) -> object:
         built: object = known[str(stored["name"])].build_from_config(stored["config"])
         return built
     except Exception as error:  # noqa: BLE001  # another library's constructor may raise anything
-        if not _keeps_stored_function(source, client):
+        if not kept:
             warnings.warn(
                 f"The embedding function {stored['name']!r} of {source.name!r} cannot be built here "
                 f"({type(error).__name__}), so the copy has none. Pass it to "

@@ -173,7 +173,7 @@ def write(
     crowd, boxes = _crowd(points, seen), np.array(list(taken), np.float64).reshape(-1, 4)
     order = list(wanted[: max(4, round(seen.width * seen.height / _ROOM))])
     best = _in_order(order, crowd, seen, boxes)
-    for _ in range(_ATTEMPTS):  # names whose lines cross others' choose first, if that is the better whole
+    for _ in range(_ATTEMPTS):  # try again with the names first whose lines cross others; keep the better result
         tangled = {id(one.written.name) for one in best if one.tangled}
         if not tangled:
             break

@@ -32,8 +32,9 @@ CELL_LETTERS: Final = 400
 #: Integers beyond these are no numbers of JavaScript.
 _EXACT: Final = 2**53
 
-#: Of so many texts at least, this share must differ before it is said that each record has its own.
-_TOLD_APART: Final = (50, 0.95)
+#: A key has a text of its own in each record if at least so many texts are known and this share of them differ.
+_FEWEST_TEXTS: Final = 50
+_SHARE_DIFFERENT: Final = 0.95
 
 
 @dataclass
@@ -114,8 +115,7 @@ def column_of(key: str, values: Sequence[object]) -> Column:
         return Column(key, found, len("2024-05-01 13:05:09" if exact else "2024-05-01 13:05"), clock)
     if found == "date":
         shown = [text.removesuffix("Z").removesuffix("+00:00") if clock else text[:10] for text in shown]
-    enough, share = _TOLD_APART
-    own = found == "text" and len(values) >= enough and len(set(shown)) >= share * len(shown)
+    own = found == "text" and len(values) >= _FEWEST_TEXTS and len(set(shown)) >= _SHARE_DIFFERENT * len(shown)
     return Column(key, found, _letters(shown), clock, own=own)
 
 

@@ -50,7 +50,7 @@ export function levels(names, to, zoom, width, height) {
 // nothing may cover. Gives those that have a place, each with its `box`, and its `line` where it does not stand beside.
 export function placed(labels, crowd, width, height, taken) {
   let order = labels, best = inOrder(order, crowd, width, height, taken);
-  // Names whose lines cross others' may choose first in another attempt, if that is the better whole.
+  // Try again with the names first whose lines cross others. Keep the result with fewer crossings and shorter lines.
   for (let turn = 0; turn < ATTEMPTS && best.some((one) => one.tangled); turn++) {
     const tangled = new Set(best.filter((one) => one.tangled).map((one) => one.name));
     order = [...order.filter((one) => tangled.has(one)), ...order.filter((one) => !tangled.has(one))];
