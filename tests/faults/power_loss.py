@@ -176,7 +176,9 @@ class Disk:
         if call is None:
             # The process ended in it; of a thread that dies strace may print a number that is no call (syscall_0x1000).
             name = rest.partition("(")[0]
-            assert rest.endswith(("= ?", "<detached ...>")) or name not in (*REPLAYED, *UNSEEN), rest[:200]
+            assert rest.endswith(("= ?", "= ? <unavailable>", "<detached ...>")) or name not in (*REPLAYED, *UNSEEN), (
+                rest[:200]
+            )
         elif not call[3].startswith("-") and not resumed_close(resumed, call[1]):
             self._call(call[1], call[2].split(", "), int(call[3], 0), begun)
 
